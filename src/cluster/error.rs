@@ -1,0 +1,74 @@
+//! What can go wrong between this program and the API server, in words for the person who has to mend it.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+/// A request that did not end as it should, or that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no usable way to the API server in the configuration.
+    #[error("no way to the API server: {hint}")]
+    Config {
+        /// What the user can do.
+        hint: String,
+        /// What is wrong.
+        source: anyhow::Error,
+    },
+    /// The API server did not give a useful answer before the deadline.
+    #[error("cannot {operation}: no answer from the API server at {server} within {}", seconds(*waited))]
+    Unreachable {
+        /// What was tried, as in "list RuntimeClasses".
+        operation: String,
+        /// URL of the API server.
+        server: String,
+        /// How long was waited in all.
+        waited: Duration,
+        /// The last thing that went wrong.
+        source: anyhow::Error,
+    },
+    /// 401 or 403.
+    #[error("cannot {operation}: {}", said(status))]
+    Denied {
+        /// What was tried.
+        operation: String,
+        /// The API server's answer.
+        status: Box<Status>,
+    },
+    /// Any other refusal.
+    #[error("cannot {operation}: {}", said(status))]
+    Refused {
+        /// What was tried.
+        operation: String,
+        /// The API server's answer.
+        status: Box<Status>,
+    },
+    /// An answer that is not what Kubernetes documents.
+    #[error("cannot {operation}: the API server's answer makes no sense")]
+    Nonsense {
+        /// What was tried.
+        operation: String,
+        /// What is wrong with it.
+        source: anyhow::Error,
+    },
+}
+
+/// "not allowed (403 Forbidden): message of the API server".
+fn said(status: &Status) -> String {
+    let what = match status.code {
+        401 => "the API server does not accept the credentials",
+        403 => "not allowed",
+        _ => "refused by the API server",
+    };
+    let reason = if status.reason.is_empty() { String::new() } else { format!(" {}", status.reason) };
+    format!("{what} ({}{reason}): {}", status.code, status.message)
+}
+
+/// A duration for people: `0.5s`, `12s`, `4m58s`.
+pub(super) fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        whole @ 10..60 => format!("{whole}s"),
+        whole => format!("{}m{}s", whole / 60, whole % 60),
+    }
+}

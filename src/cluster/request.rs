@@ -1,0 +1,208 @@
+//! One request until it has an answer: the only place that knows the deadline, what is worth trying again, and when.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use kube::core::response::StatusSummary;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::error::{ClusterError, seconds};
+use crate::log::Log;
+
+/// How long a single try may take: long enough for a busy API server, short enough to notice a dead connection.
+const ONE_TRY: Duration = Duration::from_secs(15);
+/// Waits between tries double from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// While waiting for the same reason, how often that is said.
+const REMINDER: Duration = Duration::from_secs(10);
+
+/// Requests sent, tries that failed included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Requests {
+    /// Requests that only read.
+    pub read: u32,
+    /// Requests that could change something.
+    pub write: u32,
+}
+
+/// Sends requests until they are answered or the deadline has passed.
+pub(super) struct Sender {
+    client: Client,
+    server: String,
+    started: Instant,
+    deadline: Instant,
+    sent: Cell<Requests>,
+    log: Log,
+    last_notice: RefCell<Option<(String, Instant)>>,
+}
+
+/// What one try gave.
+enum Answer<T> {
+    Good(T),
+    Refused(Box<Status>),
+    /// Worth another try: after so long if the server said so.
+    Again(anyhow::Error, Option<Duration>),
+    Broken(anyhow::Error),
+}
+
+impl Sender {
+    pub(super) fn new(client: Client, server: String, limit: Duration, log: Log) -> Self {
+        let started = Instant::now();
+        Self {
+            client,
+            server,
+            started,
+            deadline: started + limit,
+            sent: Cell::default(),
+            log,
+            last_notice: RefCell::default(),
+        }
+    }
+
+    pub(super) fn sent(&self) -> Requests {
+        self.sent.get()
+    }
+
+    /// Sends a request and reads the answer, trying again until the deadline where that can help.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<T, ClusterError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let (error, asked) = match self.one_try(operation, request.clone()).await {
+                Answer::Good(value) => return Ok(value),
+                Answer::Refused(status) => {
+                    let operation = operation.to_owned();
+                    return Err(match status.code {
+                        401 | 403 => ClusterError::Denied { operation, status },
+                        _ => ClusterError::Refused { operation, status },
+                    });
+                }
+                Answer::Broken(source) => {
+                    return Err(ClusterError::Nonsense { operation: operation.to_owned(), source });
+                }
+                Answer::Again(error, asked) => (error, asked),
+            };
+            let pause = asked.unwrap_or_else(|| jittered(wait));
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left <= pause {
+                return Err(ClusterError::Unreachable {
+                    operation: operation.to_owned(),
+                    server: self.server.clone(),
+                    waited: self.started.elapsed(),
+                    source: error,
+                });
+            }
+            self.notice(&error, left);
+            sleep(pause).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn one_try<T: DeserializeOwned>(&self, operation: &str, request: http::Request<Vec<u8>>) -> Answer<T> {
+        let mut sent = self.sent.get();
+        if request.method() == http::Method::GET {
+            sent.read += 1;
+        } else {
+            sent.write += 1;
+        }
+        self.sent.set(sent);
+        self.log.debug(&format!("{operation}: {} {}", request.method(), request.uri()));
+
+        let limit = self.deadline.saturating_duration_since(Instant::now()).min(ONE_TRY);
+        let exchange = async {
+            let response = self.client.send(request.map(Body::from)).await?;
+            let (head, body) = response.into_parts();
+            Ok::<_, kube::Error>((head, body.collect_bytes().await?))
+        };
+        let (head, body) = match timeout(limit, exchange).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(kube::Error::Auth(error))) => {
+                return Answer::Broken(anyhow::Error::from(error).context("no credentials"));
+            }
+            Ok(Err(error)) => return Answer::Again(plain(error), None),
+            Err(_) => return Answer::Again(anyhow!("no answer within {}", seconds(limit)), None),
+        };
+        if head.status.is_success() {
+            return match serde_json::from_slice(&body) {
+                Ok(value) => Answer::Good(value),
+                // A connection that ends early leaves half a document.
+                Err(error) if error.is_eof() => Answer::Again(anyhow!("the answer was cut short"), None),
+                Err(error) => Answer::Broken(error.into()),
+            };
+        }
+        let status = status(head.status, &body);
+        if head.status.as_u16() == 429 || head.status.is_server_error() {
+            let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            return Answer::Again(anyhow!("{} ({})", status.message, status.code), seconds.map(Duration::from_secs));
+        }
+        Answer::Refused(status)
+    }
+
+    /// Says what is waited for: at once when the reason is new, then now and again.
+    fn notice(&self, error: &anyhow::Error, left: Duration) {
+        let reason = format!("{error:#}");
+        let mut last = self.last_notice.borrow_mut();
+        if last.as_ref().is_some_and(|(text, when)| *text == reason && when.elapsed() < REMINDER) {
+            return;
+        }
+        self.log.info(&format!("waiting for the API server at {}, {} left: {reason}", self.server, seconds(left)));
+        *last = Some((reason, Instant::now()));
+    }
+}
+
+/// Between half and all of the wait, so that many runs that failed together do not come back together.
+fn jittered(wait: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1000;
+    wait / 2 + wait / 2000 * u32::try_from(random).unwrap_or(0)
+}
+
+/// The API server's own words, or what can be said without them: a proxy in between may answer in its own way.
+fn status(code: http::StatusCode, body: &[u8]) -> Box<Status> {
+    let mut status: Status = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+        let message = if text.is_empty() { "no explanation".to_owned() } else { text };
+        Status { status: Some(StatusSummary::Failure), message, ..Status::default() }
+    });
+    status.code = code.as_u16();
+    Box::new(status)
+}
+
+/// kube's and hyper's errors repeat their causes in their own text: the innermost says what happened.
+fn plain(error: kube::Error) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    let innermost = error.root_cause().to_string();
+    anyhow!(innermost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_jittered_between_half_and_all_of_it() {
+        let wait = Duration::from_millis(1000);
+        for _ in 0..100 {
+            let jittered = jittered(wait);
+            assert!((wait / 2..=wait).contains(&jittered), "{jittered:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_kubernetes_own_is_still_told() {
+        let code = http::StatusCode::BAD_GATEWAY;
+        assert_eq!(status(code, b"<html>nginx</html>").message, "<html>nginx</html>");
+        assert_eq!(status(code, b"").message, "no explanation");
+        assert_eq!(status(code, b"{\"message\": \"m\", \"code\": 1}").code, 502);
+    }
+}

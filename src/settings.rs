@@ -1,0 +1,167 @@
+//! The only reader of files, standard input and the environment: from what was typed to what it means.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::{GlobalArgs, ReleaseArgs, TemplatesArgs, ValuesArgs};
+use crate::cluster::Access;
+use crate::log::{Level, Log};
+use crate::names::{InvalidName, Release};
+use crate::render::{RenderError, Templates};
+use crate::values::Source;
+
+/// More text than that is no values file: it is refused rather than read.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+const VALUES_DIR: &str = "/config";
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// Something that the user named and that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file or folder that cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The path as the user gave it.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Neither flag nor surroundings say where the cluster is.
+    #[error("no cluster to talk to: give --kubeconfig, set KUBECONFIG, or run in a pod")]
+    NoCluster,
+    /// A built-in default that is not valid.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> SettingsError {
+    SettingsError::Unreadable { path: path.display().to_string(), source }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn in_pod() -> bool {
+    environment("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// What is logged, and how.
+#[must_use]
+pub fn log(args: &GlobalArgs) -> Log {
+    let level = match (args.verbose, args.quiet) {
+        (true, _) => Level::Debug,
+        (_, true) => Level::Error,
+        _ => Level::Info,
+    };
+    Log { level, format: args.log_format }
+}
+
+/// The release that owns the classes.
+///
+/// # Errors
+///
+/// None with the built-in defaults.
+pub fn release(args: ReleaseArgs) -> Result<Release, SettingsError> {
+    let ReleaseArgs { release, namespace } = args;
+    Ok(Release {
+        name: release.0.map_or_else(|| "runtimeclasses".parse(), Ok)?,
+        namespace: namespace.0.map_or_else(|| "kube-system".parse(), Ok)?,
+    })
+}
+
+/// How to reach the API server. A kubeconfig that is named is used or is an error; it is never passed over in silence.
+///
+/// # Errors
+///
+/// [`SettingsError::NoCluster`] where nothing says where it is.
+pub fn access(args: &GlobalArgs) -> Result<Access, SettingsError> {
+    let context = args.context.clone();
+    if let Some(file) = &args.kubeconfig {
+        return Ok(Access::Kubeconfig { files: vec![file.clone()], context });
+    }
+    if let Some(list) = environment("KUBECONFIG") {
+        let files = std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+        return Ok(Access::Kubeconfig { files, context });
+    }
+    if in_pod() && context.is_none() {
+        return Ok(Access::InCluster);
+    }
+    let home = environment("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
+    match home.filter(|file| file.exists()) {
+        Some(file) => Ok(Access::Kubeconfig { files: vec![file], context }),
+        None => Err(SettingsError::NoCluster),
+    }
+}
+
+/// The texts of the values, from low precedence to high.
+///
+/// # Errors
+///
+/// A file or folder that cannot be read.
+pub fn values(args: &ValuesArgs) -> Result<Vec<Arc<Source>>, SettingsError> {
+    let ValuesArgs { values_dir, files } = args;
+    let mut sources = match values_dir {
+        Some(dir) => folder(dir, &["yaml"])?.into_values().collect(),
+        None if Path::new(VALUES_DIR).is_dir() => folder(Path::new(VALUES_DIR), &["yaml"])?.into_values().collect(),
+        None => Vec::new(),
+    };
+    for file in files {
+        sources.push(text(file)?);
+    }
+    Ok(sources)
+}
+
+/// The templates: the user's, or the built-in one.
+///
+/// # Errors
+///
+/// As [`Templates::new`], and files that cannot be read.
+pub fn templates(args: &TemplatesArgs) -> Result<Templates, crate::error::Error> {
+    let templates: Result<Templates, RenderError> = match &args.templates {
+        Some(dir) => Templates::new(folder(dir, &["yaml", "yml", "tpl"])?),
+        None => Templates::built_in(),
+    };
+    Ok(templates?)
+}
+
+/// Where the outcome goes, for `kubectl describe pod`.
+#[must_use]
+pub fn termination_log(given: Option<PathBuf>) -> Option<PathBuf> {
+    given.or_else(|| (in_pod() && Path::new(TERMINATION_LOG).exists()).then(|| PathBuf::from(TERMINATION_LOG)))
+}
+
+/// The files of a folder with one of the extensions, by name. A ConfigMap's volume has links, and folders that are its
+/// own affair.
+fn folder(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<String, Arc<Source>>, SettingsError> {
+    let mut sources = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| unreadable(dir, error))? {
+        let path = entry.map_err(|error| unreadable(dir, error))?.path();
+        let wanted = path.extension().and_then(|extension| extension.to_str()).is_some_and(|e| extensions.contains(&e));
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if wanted && !hidden && !path.is_dir() {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            sources.insert(name, text(&path)?);
+        }
+    }
+    Ok(sources)
+}
+
+fn text(path: &Path) -> Result<Arc<Source>, SettingsError> {
+    let mut text = String::new();
+    let stdin = path.as_os_str() == "-";
+    let read = if stdin {
+        std::io::stdin().lock().take(LONGEST_FILE + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text))
+    };
+    let length = read.map_err(|error| unreadable(path, error))?;
+    if u64::try_from(length).is_ok_and(|length| length > LONGEST_FILE) {
+        let limit = format!("it is longer than {} MiB", LONGEST_FILE / 1024 / 1024);
+        return Err(unreadable(path, std::io::Error::other(limit)));
+    }
+    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
+    Ok(Source::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text)))
+}

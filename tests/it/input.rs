@@ -1,0 +1,113 @@
+//! Bad input: one message with its place, exit code 2, and the API server never hears of it.
+
+use crate::support::{Bed, Ran, run};
+
+#[test]
+fn bad_input_is_told_with_its_place_and_nothing_is_sent() {
+    let bed = Bed::new();
+    let mark = bed.mark().unwrap();
+    let template = |kind: &str| format!("apiVersion: v1\nkind: {kind}\n");
+    bed.file("pod/runtimeclass.yaml", "apiVersion: node.k8s.io/v1\nkind: Pod\nmetadata: {name: {{ class.name }}}\n");
+    bed.file("broken/runtimeclass.yaml", "a: {{ class.name");
+    bed.file("none/other.yaml", &template("x"));
+    let folder = |name: &str| bed.folder.path().join(name).to_str().unwrap().to_owned();
+    let cases = [
+        (
+            "runtimeClasses:\n  crun:\n    handlr: crun\n",
+            ":3:5: unknown key `handlr`, did you mean `handler`? (class crun)\n  |\n3 |     handlr: crun\n",
+        ),
+        ("runtimeClasses:\n  crun:\n    labels: []\n", ":3:13: expected a map, found a list (class crun)"),
+        ("runtimeClasses:\n- {name: a, handler: a}\n- {name: a, handler: a}\n", ":3:10: the class a is defined twice"),
+        ("runtimeClasses: {A_b: {handler: a}}\n", ":1:18: the class name \"A_b\" is not valid"),
+        ("runtimeClasses: {a: {handler: ''}}\n", ":1:31: the handler \"\" is not valid"),
+        ("runtimeClasses: {a: {handler: a}\n", "not valid YAML"),
+        ("presets: [rkee2]\n", ":1:11: unknown preset `rkee2`, did you mean `rke2`?"),
+        ("- a\n", ":1:1: values must be a map"),
+    ];
+    for (index, (values, expected)) in cases.into_iter().enumerate() {
+        let file = bed.file(&format!("{index}.yaml"), values);
+        let ran = bed.run(&["install", "-f", &file]).exits(2).says(&[expected, &format!("error: {file}:")]);
+        assert_eq!(ran.stdout, "");
+    }
+    for (arguments, expected) in [
+        (
+            ["--templates", &folder("pod")],
+            "output of runtimeclass.yaml:2:7: the kind must be RuntimeClass, found \"Pod\"",
+        ),
+        (["--templates", &folder("broken")], "broken/runtimeclass.yaml:1:"),
+        (["--templates", &folder("none")], "the templates have no runtimeclass.yaml, found other.yaml"),
+        (["--templates", "gone"], "cannot read gone\n  because: No such file or directory"),
+        (["--values", "gone.yaml"], "cannot read gone.yaml\n  because: No such file or directory"),
+        (["--values", "/"], "cannot read /\n  because: Is a directory"),
+        (["--values", "/dev/zero"], "cannot read /dev/zero\n  because: it is longer than 8 MiB"),
+        (["--values-dir", "gone"], "cannot read gone"),
+        (["--namespace", "Kube_System"], "the namespace \"Kube_System\" is not valid"),
+        (["--timeout", "5 minutes"], "\"5 minutes\" is not a duration, give one such as 30s"),
+        (["--output", "xml"], "possible values: table, json, yaml"),
+        (["--outptu", "json"], "a similar argument exists: '--output'"),
+    ] {
+        bed.run(&[&["install"], &arguments[..]].concat()).exits(2).says(&[expected]);
+    }
+    assert_eq!(bed.since(mark).len(), 0);
+}
+
+#[test]
+fn a_kubeconfig_that_is_named_must_be_usable() {
+    run(&["install"]).exits(2).says(&["no cluster to talk to: give --kubeconfig, set KUBECONFIG, or run in a pod"]);
+    run(&["install", "--kubeconfig", "gone"])
+        .exits(2)
+        .says(&["check the kubeconfig gone", "because: cannot read gone"]);
+    let bed = Bed::new();
+    bed.run(&["install", "--context", "nope"]).exits(2).says(&["nope"]);
+    let broken = bed.file("kubeconfig", "a: [");
+    bed.run(&["install", "--kubeconfig", &broken]).exits(2).says(&["check the kubeconfig"]);
+}
+
+#[test]
+fn template_prints_what_install_would_apply() {
+    let ran = run(&["template", "mine", "--namespace", "default"]).exits(0);
+    assert_eq!(
+        ran.stdout.split("---\n").nth(1).unwrap(),
+        "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata:\n  name: crun\n  labels:\n    app.kubernetes.io/managed-by: Helm\n  annotations:\n    \
+         meta.helm.sh/release-name: mine\n    meta.helm.sh/release-namespace: default\nhandler: crun\n"
+    );
+    assert_eq!(ran.stdout.matches("kind: RuntimeClass").count(), 3);
+}
+
+#[test]
+fn values_prints_the_merged_values() {
+    let bed = tempfile::tempdir().unwrap();
+    let file = bed.path().join("v.yaml");
+    std::fs::write(&file, "runtimeClasses: {nvidia: null}\nglobal: {x: 1}\nother: 1\n").unwrap();
+    let ran =
+        run(&["values", "-f", file.to_str().unwrap()]).exits(0).says(&[":3:1: `other` is not read by this program"]);
+    assert_eq!(
+        ran.stdout,
+        "commonAnnotations: {}\ncommonLabels: {}\nglobal:\n  x: 1\nother: 1\npresets:\n- rke2\nruntimeClasses:\n  crun:\n    handler: crun\n  \
+         nvidia-experimental:\n    handler: nvidia-experimental\n"
+    );
+    let ran = run(&["values", "-f", file.to_str().unwrap(), "-o", "json", "--quiet"]).exits(0);
+    assert_eq!(ran.json()["presets"][0], "rke2");
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn values_may_come_from_standard_input() {
+    let mut command = crate::support::program(&["values", "-f", "-"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"presets: []\n").unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert!(ran.exits(0).stdout.contains("presets: []"));
+    let mut command = crate::support::program(&["values", "-f", "-"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"presets: [x]\n").unwrap();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    ran.exits(2).says(&["standard input:1:11: unknown preset `x`"]);
+}
+
+#[test]
+fn log_lines_can_be_json() {
+    let ran = run(&["install", "--log-format", "json"]).exits(2);
+    let line: serde_json::Value = serde_json::from_str(ran.stderr.trim()).unwrap();
+    assert_eq!(line["level"], "error");
+}

@@ -1,0 +1,9 @@
+//! Tests of the real binary: what it prints and how it ends, and what a real API server holds afterwards.
+//!
+//! One binary for all, so that it links once; a module a subject.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
+
+mod input;
+mod install;
+mod support;
