@@ -1,0 +1,7 @@
+//! One module per command.
+
+pub(crate) mod assets;
+pub(crate) mod demo;
+pub(crate) mod hold;
+mod steps;
+pub(crate) mod test;
