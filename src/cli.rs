@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::duration;
 use crate::log::LogFormat;
 use crate::names::{Namespace, ReleaseName};
+use crate::release::Driver;
+use crate::values::Existing;
 
 /// Installs Kubernetes RuntimeClasses as a Helm release, and exits.
 #[derive(Debug, Parser)]
@@ -26,9 +28,12 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0         done, or nothing to do
+  1         only from diff: there are changes
   2         usage, values or template are wrong
+  3         a class exists and belongs to somebody else
   4         the API server was not reached, or the deadline passed
   5         forbidden or unauthorised
+  6         refused: pods use the class, or its handler may not be changed
   7         any other failure
   130, 143  ended by SIGINT, SIGTERM";
 
@@ -57,27 +62,221 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Make the cluster's RuntimeClasses what the values say
     Install(InstallArgs),
+    /// Show what install would do, field by field; exits 1 if there are changes
+    Diff(DiffArgs),
+    /// Show the release and the state of each of its classes
+    Status(StatusArgs),
+    /// Show the release's revisions
+    History(HistoryArgs),
+    /// Go back to an earlier revision
+    Rollback(RollbackArgs),
+    /// Delete the release's classes and its records
+    #[command(alias = "delete")]
+    Uninstall(UninstallArgs),
     /// Print the manifests that install would apply; needs no cluster
     Template(TemplateArgs),
     /// Print the merged values; needs no cluster
     Values(ValuesCommandArgs),
 }
 
+impl Command {
+    /// How long the command may take and what it says in the end; `None` for those that need no cluster.
+    #[must_use]
+    pub fn run_args(&self) -> Option<&RunArgs> {
+        match self {
+            Self::Install(args) => Some(&args.run),
+            Self::Diff(args) => Some(&args.run),
+            Self::Status(args) => Some(&args.run),
+            Self::History(args) => Some(&args.run),
+            Self::Rollback(args) => Some(&args.run),
+            Self::Uninstall(args) => Some(&args.run),
+            Self::Template(_) | Self::Values(_) => None,
+        }
+    }
+}
+
 /// Arguments of `install`.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
+    /// What is to be.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
+    pub wish: WishArgs,
+    /// What may be done for it.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// How it is recorded.
+    #[command(flatten)]
+    pub record: RecordArgs,
+    /// Create the release's namespace if it is missing
+    #[arg(long)]
+    pub create_namespace: bool,
+    /// Only say what would be done; with `server` the API server is asked as well, so that admission speaks
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "client", value_name = "HOW")]
+    pub dry_run: Option<DryRunArg>,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What is to be.
+    #[command(flatten)]
+    pub wish: WishArgs,
+    /// What may be done for it.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Where the records are.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which release.
+    #[command(flatten)]
     pub release: ReleaseArgs,
+    /// Where the records are.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
+    pub storage: StorageArgs,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Which release.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Where the records are.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// Revisions to show at most, the newest ones
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub max: usize,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Which release.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Revision to go back to [default: the one that was deployed before]
+    #[arg(value_name = "REVISION")]
+    pub revision: Option<u32>,
+    /// What may be done for it.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Where the records are.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// Records to keep at most, 0 keeps all
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub history_max: usize,
+    /// Only say what would be done
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "client", value_name = "HOW")]
+    pub dry_run: Option<DryRunArg>,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// Which release.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Where the records are.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// Keep the records, as `uninstalled`
+    #[arg(long)]
+    pub keep_history: bool,
+    /// Delete classes that were adopted too; else they stay and only lose the ownership metadata
+    #[arg(long)]
+    pub delete_adopted: bool,
+    /// What to do with classes that pods use
+    #[arg(long, value_enum, default_value_t, value_name = "CHOICE")]
+    pub in_use: InUse,
+    /// How long, and what is said in the end.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What is to be.
+#[derive(Debug, Args)]
+pub struct WishArgs {
+    /// Which release.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
+    /// Its values.
+    #[command(flatten)]
     pub values: ValuesArgs,
+    /// Its templates.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub templates: TemplatesArgs,
+    /// Labels of the release's records, K=V; may be repeated or separated by commas
+    #[arg(long, value_name = "K=V", value_delimiter = ',')]
+    pub labels: Vec<String>,
+}
+
+/// What may be done to make it so.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    /// What to do with classes that belong to somebody else
+    #[arg(long, value_enum, default_value = "fail", value_name = "CHOICE")]
+    pub existing: Existing,
+    /// Take over classes that belong to somebody else; the same as --existing adopt
+    #[arg(long, conflicts_with = "existing")]
+    pub take_ownership: bool,
     /// Overrule other field managers where they set another value
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     pub force_conflicts: bool,
+    /// What to do when a class's handler changes, which is immutable: replace the class, or end
+    #[arg(long, value_enum, default_value_t, value_name = "CHOICE")]
+    pub handler_change: HandlerChange,
+    /// What to do with classes that are to be deleted or replaced, and that pods use
+    #[arg(long, value_enum, default_value_t, value_name = "CHOICE")]
+    pub in_use: InUse,
+}
+
+/// How a release is recorded.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Where the records are.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// Records to keep at most, 0 keeps all
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub history_max: usize,
+    /// What the record says was done, instead of the usual words
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    pub description: String,
+}
+
+/// Where the records are.
+#[derive(Debug, Args)]
+pub struct StorageArgs {
+    /// Kind of object that holds the records
+    #[arg(long, env = "HELM_DRIVER", default_value = "secret", value_name = "KIND")]
+    pub storage: Storage,
+}
+
+/// How long a run may take, and what it says in the end.
+#[derive(Debug, Args)]
+pub struct RunArgs {
     /// Limit for the whole run, waiting for the API server included, as in 90s or 5m
     #[arg(long, env = "TIMEOUT", default_value = "5m0s", value_name = "DURATION")]
     pub timeout: Timeout,
@@ -87,6 +286,53 @@ pub struct InstallArgs {
     /// File that gets the outcome in at most 4096 bytes; inside a pod by default /dev/termination-log
     #[arg(long, value_name = "FILE")]
     pub termination_log: Option<PathBuf>,
+}
+
+/// What to do when a handler changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum HandlerChange {
+    /// Delete the class and create it anew.
+    #[default]
+    Recreate,
+    /// End the run.
+    Fail,
+}
+
+/// What to do with classes that are used and are to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum InUse {
+    /// Leave them, or end the run where they would have to be replaced.
+    #[default]
+    Refuse,
+    /// Delete them all the same.
+    Force,
+}
+
+/// How far a rehearsal goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRunArg {
+    /// It does not.
+    None,
+    /// Reads and decides.
+    Client,
+    /// And asks the API server what it would say.
+    Server,
+}
+
+/// Kind of object that holds the records, in any of Helm's spellings.
+#[derive(Debug, Clone, Copy)]
+pub struct Storage(pub Driver);
+
+impl FromStr for Storage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" | "secret" | "secrets" => Ok(Self(Driver::Secret)),
+            "configmap" | "configmaps" => Ok(Self(Driver::ConfigMap)),
+            _ => Err("known are secret and configmap".to_owned()),
+        }
+    }
 }
 
 /// Arguments of `template`.
@@ -213,8 +459,8 @@ mod tests {
         {
             let arguments = ["runtimeclass-installer", "install", "r"].into_iter().chain(argument);
             let Command::Install(install) = Cli::parse_from(arguments).command else { panic!() };
-            assert_eq!(install.force_conflicts, expected, "{argument:?}");
-            assert_eq!(install.release.release.0.unwrap().as_str(), "r");
+            assert_eq!(install.policy.force_conflicts, expected, "{argument:?}");
+            assert_eq!(install.wish.release.release.0.unwrap().as_str(), "r");
         }
     }
 
@@ -222,7 +468,7 @@ mod tests {
     fn what_is_empty_is_absent() {
         let arguments = ["runtimeclass-installer", "install", "", "--namespace", "", "--timeout", ""];
         let Command::Install(install) = Cli::parse_from(arguments).command else { panic!() };
-        assert!(install.release.release.0.is_none() && install.release.namespace.0.is_none());
-        assert_eq!(install.timeout.0, Duration::from_secs(300));
+        assert!(install.wish.release.release.0.is_none() && install.wish.release.namespace.0.is_none());
+        assert_eq!(install.run.timeout.0, Duration::from_secs(300));
     }
 }

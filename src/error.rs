@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::cluster::ClusterError;
 use crate::execute::ExecuteError;
+use crate::plan::Refusal;
 use crate::render::RenderError;
 use crate::settings::SettingsError;
 use crate::values::ValuesError;
@@ -13,10 +14,14 @@ use crate::values::ValuesError;
 pub enum Exit {
     /// Usage, values or template are wrong.
     Usage = 2,
+    /// A class exists and belongs to somebody else.
+    Foreign = 3,
     /// The API server was not reached, or the deadline passed.
     Unreachable = 4,
     /// Forbidden or unauthorised.
     Denied = 5,
+    /// Refused: pods use the class, or its handler may not be changed.
+    Refused = 6,
     /// Any other failure.
     Failed = 7,
     /// Ended by SIGINT.
@@ -41,6 +46,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same failure, with something in front that the user can act on.
+    #[must_use]
+    pub fn context(self, text: String) -> Self {
+        Self { exit: self.exit, source: self.source.context(text) }
+    }
+
+    /// Whether the API server said 403: more permissions would help.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.source.downcast_ref::<ClusterError>().and_then(ClusterError::code) == Some(403)
+    }
+}
+
 impl fmt::Display for Error {
     /// The whole chain of causes: the first line is what the user can act on.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +74,7 @@ impl From<ClusterError> for Error {
             ClusterError::Config { .. } => Exit::Usage,
             ClusterError::Unreachable { .. } => Exit::Unreachable,
             ClusterError::Denied { .. } => Exit::Denied,
-            ClusterError::Refused { .. } | ClusterError::Nonsense { .. } => Exit::Failed,
+            ClusterError::Refused { .. } | ClusterError::Nonsense { .. } | ClusterError::Stopped => Exit::Failed,
         };
         Self::new(exit, error.into())
     }
@@ -65,8 +84,18 @@ impl From<ExecuteError> for Error {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Cluster(error) => error.into(),
-            error @ ExecuteError::Changed { .. } => Self::new(Exit::Failed, error.into()),
+            error => Self::new(Exit::Failed, error.into()),
         }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let exit = match &refusal {
+            Refusal::Foreign { .. } => Exit::Foreign,
+            Refusal::HandlerChange { .. } | Refusal::InUse { .. } => Exit::Refused,
+        };
+        Self::new(exit, refusal.into())
     }
 }
 

@@ -1,10 +1,22 @@
 //! Does what a plan says, and nothing that it does not say.
+//!
+//! The order is Helm's: a pending record, the classes, the record that is superseded, the record that is deployed. Every
+//! write of something that exists is bound to the version that was read. Where somebody else was faster, nothing more is
+//! done and the caller reads and decides again ([`Progress::Overtaken`]).
 
-use futures::future::try_join_all;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use k8s_openapi::api::node::v1::RuntimeClass;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::fields;
-use crate::plan::{Action, Plan};
+use crate::names::Release;
+use crate::plan::{Plan, Revision, Step, Write};
+use crate::release::{Content, Driver, History, Record, Status, Stored, Times, new_object};
+
+/// Time to put back what a failed replacement took away, and to note a failure, when the deadline has passed.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A write that did not give what was planned.
 #[derive(Debug, thiserror::Error)]
@@ -26,28 +38,287 @@ pub enum ExecuteError {
         /// The value that was sent.
         desired: String,
     },
+    /// A class could not be made again with its new handler.
+    #[error("the class {class} could not get its new handler; {outcome}")]
+    NotReplaced {
+        /// The class.
+        class: String,
+        /// What became of the old one.
+        outcome: &'static str,
+        /// Why.
+        source: Box<ExecuteError>,
+    },
+    /// An object that holds no record of the release has the name of the next one.
+    #[error(
+        "the {kind} {object} is in the way of the release's next record and is not Helm's; rename or delete it, or choose another release name"
+    )]
+    RecordTaken {
+        /// Secret or ConfigMap.
+        kind: &'static str,
+        /// Its name, with the namespace.
+        object: String,
+    },
+    /// A record that cannot be written down.
+    #[error("the release's record cannot be written")]
+    Record(#[source] anyhow::Error),
 }
 
-/// Applies all classes that the plan changes, at once: they do not depend on one another.
+/// How far a plan was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All of it.
+    Done,
+    /// Not all, since something changed after it was read.
+    Overtaken,
+}
+
+/// What of the surroundings the writes need to know.
+pub struct Writer<'a> {
+    /// Where to write.
+    pub cluster: &'a Cluster,
+    /// The release.
+    pub release: &'a Release,
+    /// Kind of object that holds the records.
+    pub driver: Driver,
+    /// The records as they were read.
+    pub history: &'a History,
+    /// Whether to take over fields that other managers own.
+    pub force: bool,
+    /// Records to keep at most; 0 keeps all.
+    pub history_max: usize,
+    /// What the new record says was done.
+    pub description: &'a str,
+}
+
+/// What a single write came to: fine, or the plan is out of date.
+type Written = Result<Progress, ExecuteError>;
+
+impl Writer<'_> {
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    ///
+    /// The first write that failed, or whose answer is not what was sent. Others may have been done by then; another run
+    /// completes them. A record that was begun says `failed`, and the last deployed one stays deployed.
+    pub async fn carry_out(&self, plan: &Plan) -> Written {
+        let record = match &plan.revision {
+            Revision::Same | Revision::Blocked(_) => None,
+            Revision::Finish(stored) => Some((**stored).clone()),
+            Revision::New { revision, status, content } => match self.begin(*revision, *status, content, plan).await? {
+                Some(stored) => Some(stored),
+                None => return Ok(Progress::Overtaken),
+            },
+        };
+        // Classes do not depend on one another. All are seen to their end, so that none is left between two writes.
+        let written = join_all(plan.steps.iter().map(|step| self.write(step))).await;
+        match (written.into_iter().collect::<Result<Vec<_>, _>>(), record) {
+            (Ok(all), _) if all.contains(&Progress::Overtaken) => Ok(Progress::Overtaken),
+            (Ok(_), Some(stored)) => self.finish(stored).await,
+            (Ok(_), None) => Ok(Progress::Done),
+            (Err(error), record) => {
+                if let Some(stored) = record {
+                    self.fail(&stored, &error).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn write(&self, step: &Step) -> Written {
+        match (step.write, &step.desired, &step.live) {
+            (Write::Apply, Some(desired), live) => self.apply(desired, live.as_ref()).await,
+            (Write::Replace, Some(desired), Some(live)) => self.replace(desired, live).await,
+            (Write::Delete, _, Some(live)) => or_overtaken(self.cluster.delete_class(live).await),
+            (Write::Disown, _, Some(live)) => or_overtaken(self.cluster.disown_class(live).await),
+            _ => Ok(Progress::Done),
+        }
+    }
+
+    async fn apply(&self, desired: &RuntimeClass, live: Option<&RuntimeClass>) -> Written {
+        if let Some((live, entries)) = live.and_then(|live| Some((live, fields::migrated(live)?))) {
+            let migrated = or_overtaken(self.cluster.replace_managed_fields(live, &entries).await)?;
+            if migrated == Progress::Overtaken {
+                return Ok(migrated);
+            }
+        }
+        as_sent(desired, &self.cluster.apply_class(desired, self.force, false).await?)
+    }
+
+    /// Delete and create, back to back: in between pods that name the class are refused. What can be tried again is, to
+    /// the deadline; then, or if the API server refuses the new class, the old one comes back.
+    async fn replace(&self, desired: &RuntimeClass, live: &RuntimeClass) -> Written {
+        if or_overtaken(self.cluster.delete_class(live).await)? == Progress::Overtaken {
+            return Ok(Progress::Overtaken);
+        }
+        let unstoppable = self.cluster.with_grace(Duration::ZERO);
+        let created = unstoppable.apply_class(desired, self.force, false).await.map_err(ExecuteError::from);
+        let error = match created.and_then(|answer| as_sent(desired, &answer)) {
+            Ok(progress) => return Ok(progress),
+            Err(error) => error,
+        };
+        let outcome = match self.cluster.with_grace(GRACE).create_class(&as_new(live)).await {
+            Ok(_) => "it is back with the old one",
+            Err(error) if error.is_conflict() => "somebody else has made a class of that name meanwhile",
+            Err(_) => "and putting the old one back failed as well: the class is missing until another run succeeds",
+        };
+        let class = desired.metadata.name.clone().unwrap_or_default();
+        Err(ExecuteError::NotReplaced { class, outcome, source: Box::new(error) })
+    }
+
+    /// Stores the pending record. `None` if another run began one first.
+    async fn begin(
+        &self,
+        revision: u32,
+        status: Status,
+        content: &Content,
+        plan: &Plan,
+    ) -> Result<Option<Stored>, ExecuteError> {
+        let now = jiff::Timestamp::now();
+        let first =
+            self.history.records.first().map(|stored| stored.record.first_deployed()).filter(|time| !time.is_empty());
+        let times =
+            Times { first_deployed: first.map_or_else(|| now.to_string(), str::to_owned), now: now.to_string() };
+        let mut record = Record::pending(self.release, revision, status, content, &times, self.description);
+        record.set_adopted(&plan.adopted);
+        let object = new_object(self.driver, self.release, &record, now).map_err(ExecuteError::Record)?;
+        match self.cluster.create_record(self.driver, &self.release.namespace, &object).await {
+            Ok(object) => self.stored(object).map(Some),
+            Err(error) if error.is_conflict() => {
+                // Another run's record is found by its labels when the records are read again; what is not found there is
+                // none of Helm's.
+                let objects =
+                    self.cluster.list_records(self.driver, &self.release.namespace, &self.release.name).await?;
+                let history = History::read(self.driver, objects);
+                if history.next_revision() > revision {
+                    return Ok(None);
+                }
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                Err(ExecuteError::RecordTaken {
+                    kind: self.driver.kind(),
+                    object: format!("{}/{name}", self.release.namespace),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn stored(&self, object: crate::release::Object) -> Result<Stored, ExecuteError> {
+        let mut history = History::read(self.driver, vec![object]);
+        let damage = history.damaged.pop().map_or_else(|| "it is gone".to_owned(), |damaged| damaged.reason);
+        history
+            .records
+            .pop()
+            .ok_or_else(|| ExecuteError::Record(anyhow::anyhow!("the API server made something else of it: {damage}")))
+    }
+
+    /// Ends an operation: what was deployed is superseded, then the new record is deployed, then the oldest go.
+    async fn finish(&self, stored: Stored) -> Written {
+        let unended = self.history.records.iter().filter(|other| other.object != stored.object);
+        for other in unended {
+            let status = other.record.status();
+            let moved = match status {
+                Status::Deployed => self.move_to(other, Status::Superseded, None).await?,
+                _ if status.is_pending() => self.move_to(other, Status::Failed, Some("interrupted")).await?,
+                _ => Progress::Done,
+            };
+            if moved == Progress::Overtaken {
+                return Ok(moved);
+            }
+        }
+        if self.move_to(&stored, Status::Deployed, Some(self.description)).await? == Progress::Overtaken {
+            return Ok(Progress::Overtaken);
+        }
+        self.prune(&stored).await?;
+        Ok(Progress::Done)
+    }
+
+    /// Notes on a record that its operation failed. That it cannot be noted is no further failure: the next run sees a
+    /// pending record and goes on from there.
+    async fn fail(&self, stored: &Stored, error: &ExecuteError) {
+        let mut record = stored.record.clone();
+        record.set_status(Status::Failed, Some(&format!("failed: {error}")));
+        if let Ok(object) = stored.replaced(self.driver, &record, jiff::Timestamp::now()) {
+            let cluster = self.cluster.with_grace(GRACE);
+            let _ = cluster.replace_record(self.driver, &self.release.namespace, &object).await;
+        }
+    }
+
+    /// Moves a record to another state, if it is still the one that was read.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn move_to(&self, stored: &Stored, status: Status, description: Option<&str>) -> Written {
+        let mut record = stored.record.clone();
+        record.set_status(status, description);
+        let object = stored.replaced(self.driver, &record, jiff::Timestamp::now()).map_err(ExecuteError::Record)?;
+        match self.cluster.replace_record(self.driver, &self.release.namespace, &object).await {
+            Err(error) if error.is_not_found() => Ok(Progress::Overtaken),
+            other => or_overtaken(other.map(drop)),
+        }
+    }
+
+    /// Deletes the oldest records beyond the limit, never the one that is deployed now.
+    async fn prune(&self, newest: &Stored) -> Result<(), ClusterError> {
+        let mut old: Vec<(u32, &str)> = self
+            .history
+            .records
+            .iter()
+            .map(|stored| (stored.record.revision(), stored.object.as_str()))
+            .chain(self.history.damaged.iter().map(|damaged| (damaged.revision, damaged.object.as_str())))
+            .filter(|(_, object)| *object != newest.object)
+            .collect();
+        old.sort_unstable();
+        let surplus = if self.history_max == 0 { 0 } else { (old.len() + 1).saturating_sub(self.history_max) };
+        let surplus = old.into_iter().take(surplus);
+        try_join_all(
+            surplus.map(|(_, object)| self.cluster.delete_record(self.driver, &self.release.namespace, object)),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+fn or_overtaken(result: Result<(), ClusterError>) -> Written {
+    match result {
+        Ok(()) => Ok(Progress::Done),
+        Err(error) if error.is_conflict() => Ok(Progress::Overtaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Exit code 0 is a promise: what the API server answered is what was sent.
+fn as_sent(desired: &RuntimeClass, answer: &RuntimeClass) -> Written {
+    match fields::first_unmet(desired, answer) {
+        None => Ok(Progress::Done),
+        Some(unmet) => Err(ExecuteError::Changed {
+            class: desired.metadata.name.clone().unwrap_or_default(),
+            path: unmet.path,
+            live: unmet.live.map_or_else(|| "absent".to_owned(), |value| format!("{value:?}")),
+            desired: format!("{:?}", unmet.desired.unwrap_or_default()),
+        }),
+    }
+}
+
+/// The class without what the API server gives each object.
+fn as_new(class: &RuntimeClass) -> RuntimeClass {
+    let mut class = class.clone();
+    class.metadata.uid = None;
+    class.metadata.resource_version = None;
+    class.metadata.creation_timestamp = None;
+    class.metadata.managed_fields = None;
+    class
+}
+
+/// Asks the API server what it would make of the plan's classes, so that admission speaks before anything is written.
 ///
 /// # Errors
 ///
-/// The first write that failed, or whose answer is not what was sent. Others may have been done by then; another run
-/// completes them.
-pub async fn execute(cluster: &Cluster, plan: &Plan, force: bool) -> Result<(), ExecuteError> {
-    let changing = plan.steps.iter().filter(|step| step.action != Action::Unchanged);
-    try_join_all(changing.map(async |step| {
-        let answer = cluster.apply_class(&step.class, force).await?;
-        match fields::first_unmet(&step.class, &answer) {
-            None => Ok(()),
-            Some(unmet) => Err(ExecuteError::Changed {
-                class: step.class.metadata.name.clone().unwrap_or_default(),
-                path: unmet.path,
-                live: unmet.live.map_or_else(|| "absent".to_owned(), |value| format!("{value:?}")),
-                desired: format!("{:?}", unmet.desired.unwrap_or_default()),
-            }),
-        }
-    }))
-    .await?;
+/// As the writes themselves.
+pub async fn rehearse(cluster: &Cluster, plan: &Plan, force: bool) -> Result<(), ExecuteError> {
+    // A replaced class cannot be tried while the old one is there: its handler is immutable.
+    let applied = plan.steps.iter().filter(|step| step.write == Write::Apply).filter_map(|step| step.desired.as_ref());
+    try_join_all(applied.map(async |desired| as_sent(desired, &cluster.apply_class(desired, force, true).await?)))
+        .await?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::node::v1::RuntimeClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::Value;
 
 use crate::names::FIELD_MANAGER;
@@ -39,6 +39,18 @@ pub fn leaves(class: &RuntimeClass) -> BTreeMap<String, String> {
         };
         whole("scheduling.nodeSelector", serde_json::to_value(&scheduling.node_selector));
         whole("scheduling.tolerations", serde_json::to_value(&scheduling.tolerations));
+    }
+    leaves
+}
+
+/// The leaves, with each quantity in one spelling, so that equal classes have equal leaves.
+#[must_use]
+pub fn canonical_leaves(class: &RuntimeClass) -> BTreeMap<String, String> {
+    let mut leaves = leaves(class);
+    for (_, value) in leaves.iter_mut().filter(|(path, _)| path.starts_with(OVERHEAD)) {
+        if let Some(amount) = quantity::nanos(value) {
+            *value = amount.to_string();
+        }
     }
     leaves
 }
@@ -85,6 +97,39 @@ pub fn differences(desired: &RuntimeClass, live: &RuntimeClass) -> Vec<Differenc
         .collect()
 }
 
+/// The `managedFields` of a class that Helm 3 wrote, as Helm 4 rewrites them before its first server-side apply: what the
+/// client-side entries of our manager own goes over to its Apply entry. Otherwise a field that leaves the manifest later
+/// would stay for ever, since the old entry still owns it. `None` where there is nothing to move.
+#[must_use]
+pub fn migrated(live: &RuntimeClass) -> Option<Vec<ManagedFieldsEntry>> {
+    let (ours, mut rest): (Vec<_>, Vec<_>) =
+        live.metadata.managed_fields.clone().unwrap_or_default().into_iter().partition(is_our_update);
+    let mut moved = ours.first().cloned()?;
+    let apply = rest.iter().position(is_our_apply).map(|index| rest.remove(index));
+    let mut fields = Value::Null;
+    for entry in ours.into_iter().chain(apply) {
+        if let Some(entry) = entry.fields_v1 {
+            unite(&mut fields, entry.0);
+        }
+    }
+    moved.operation = Some("Apply".to_owned());
+    moved.fields_v1 = Some(FieldsV1(fields));
+    rest.push(moved);
+    Some(rest)
+}
+
+fn unite(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                unite(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) if into.is_null() => *into = from,
+        _ => {}
+    }
+}
+
 /// Whether all desired fields have their values in an answer of the API server: an admission webhook may have changed
 /// what was sent. Gives the first field that has not.
 #[must_use]
@@ -107,8 +152,7 @@ fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
 }
 
 /// The entry of Helm 3, which writes client-side under the same name.
-#[must_use]
-pub fn is_our_update(entry: &ManagedFieldsEntry) -> bool {
+fn is_our_update(entry: &ManagedFieldsEntry) -> bool {
     is_ours(entry, "Update")
 }
 

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod diff;
 pub mod duration;
 pub mod error;
 pub mod execute;
@@ -17,6 +18,8 @@ pub mod names;
 pub mod ownership;
 pub mod plan;
 pub mod quantity;
+pub mod reconcile;
+pub mod release;
 pub mod render;
 pub mod report;
 pub mod settings;

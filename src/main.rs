@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
-use runtimeclass_installer::cli::{Cli, Command};
+use runtimeclass_installer::cli::Cli;
+use runtimeclass_installer::cluster::Stop;
 use runtimeclass_installer::commands::{self, Outcome};
 use runtimeclass_installer::error::{Error, Exit};
 use runtimeclass_installer::log::{Level, Log};
@@ -16,10 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = settings::log(&cli.global);
-    let termination_log = match &cli.command {
-        Command::Install(args) => settings::termination_log(args.termination_log.clone()),
-        Command::Template(_) | Command::Values(_) => None,
-    };
+    let termination_log = cli.command.run_args().and_then(|run| settings::termination_log(run.termination_log.clone()));
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -27,7 +25,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(until_signal(cli)))
         .and_then(print);
     let (message, code) = match &result {
-        Ok(summary) => (summary.clone(), ExitCode::SUCCESS),
+        Ok(outcome) => (outcome.summary.clone(), ExitCode::from(outcome.code)),
         Err(error) => {
             log.line(Level::Error, &error.to_string());
             (format!("error: {error}"), ExitCode::from(error.exit as u8))
@@ -39,28 +37,39 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs the command, or stops it where it is: what was written stays, nothing new is started, and the next run goes on
-/// from there. As PID 1 a process without a handler would not even notice the signal.
+/// Runs the command. A first signal asks it to end where nothing is left half done, a second one ends it at once. As
+/// PID 1 a process without a handler would not even notice.
 async fn until_signal(cli: Cli) -> Result<Outcome, Error> {
     let failed = |error: std::io::Error| Error::new(Exit::Failed, error.into());
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let ended = |exit, name| Err(Error::new(exit, anyhow!("ended by {name}, another run goes on from here")));
+    let stop = Stop::default();
+    let mut run = std::pin::pin!(commands::run(cli, stop.clone()));
+    let (exit, name) = tokio::select! {
+        result = &mut run => return result,
+        _ = terminate.recv() => (Exit::Terminated, "SIGTERM"),
+        _ = interrupt.recv() => (Exit::Interrupted, "SIGINT"),
+    };
+    stop.request();
+    let ended = |error: Option<Error>| {
+        let cause = error.map_or_else(|| anyhow!("a second signal came"), |error| anyhow!("{error}"));
+        Error::new(exit, cause.context(format!("ended by {name}, another run goes on from here")))
+    };
     tokio::select! {
-        result = commands::run(cli) => result,
-        _ = terminate.recv() => ended(Exit::Terminated, "SIGTERM"),
-        _ = interrupt.recv() => ended(Exit::Interrupted, "SIGINT"),
+        result = &mut run => result.map_err(|error| ended(Some(error))),
+        _ = terminate.recv() => Err(ended(None)),
+        _ = interrupt.recv() => Err(ended(None)),
     }
 }
 
-/// Prints the result and gives back its summary. A reader that has seen enough (`| head`) is no failure.
-fn print(outcome: Outcome) -> Result<String, Error> {
+/// Prints the result. A reader that has seen enough (`| head`) is no failure.
+fn print(outcome: Outcome) -> Result<Outcome, Error> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(outcome.text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::new(Exit::Failed, anyhow::Error::from(error).context("cannot write the result to stdout")))
         }
-        _ => Ok(outcome.summary),
+        _ => Ok(outcome),
     }
 }
 

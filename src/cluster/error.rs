@@ -43,6 +43,9 @@ pub enum ClusterError {
         /// The API server's answer.
         status: Box<Status>,
     },
+    /// The user wished the run to end.
+    #[error("ended before all was done")]
+    Stopped,
     /// An answer that is not what Kubernetes documents.
     #[error("cannot {operation}: the API server's answer makes no sense")]
     Nonsense {
@@ -51,6 +54,29 @@ pub enum ClusterError {
         /// What is wrong with it.
         source: anyhow::Error,
     },
+}
+
+impl ClusterError {
+    /// The HTTP code with which the API server refused, if it did.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Denied { status, .. } | Self::Refused { status, .. } => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody else was faster: an object exists already, or is not the version that was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Some(409)
+    }
+
+    /// Whether there is no such object.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(404)
+    }
 }
 
 /// "not allowed (403 Forbidden): message of the API server".

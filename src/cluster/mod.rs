@@ -3,26 +3,34 @@
 //! Nothing here decides. Every call waits for an API server that is absent, overloaded or failing, up to the deadline
 //! of the whole run.
 
+mod access;
 mod connect;
 mod error;
 mod request;
+mod users;
 
 use std::time::Duration;
 
 use k8s_openapi::List;
 use k8s_openapi::api::node::v1::RuntimeClass;
-use kube::api::{ListParams, Patch, PatchParams, ValidationDirective};
-use kube::core::Request;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
+use kube::core::{ObjectList, Request};
+use serde_json::{Value, json};
 
+pub use access::Permission;
 pub use connect::Access;
 pub use error::ClusterError;
-pub use request::Requests;
+pub use request::{Requests, Stop};
 
 use crate::log::Log;
-use crate::names::FIELD_MANAGER;
+use crate::names::{FIELD_MANAGER, MANAGED_BY_LABEL, Namespace, RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE_ANNOTATION};
+use crate::release::{Driver, Object, selector};
 use request::Sender;
 
 const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
+
+type Result<T> = std::result::Result<T, ClusterError>;
 
 /// A cluster that can be asked.
 pub struct Cluster {
@@ -35,11 +43,11 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ClusterError::Config`] where there is no usable configuration.
-    pub async fn new(access: &Access, limit: Duration, log: Log) -> Result<Self, ClusterError> {
+    pub async fn new(access: &Access, limit: Duration, log: Log, stop: Stop) -> Result<Self> {
         let config = connect::config(access).await?;
         let client = connect::client(&config)?;
         let server = config.cluster_url.to_string();
-        Ok(Self { sender: Sender::new(client, server.trim_end_matches('/').to_owned(), limit, log) })
+        Ok(Self { sender: Sender::new(client, server.trim_end_matches('/').to_owned(), limit, log, stop) })
     }
 
     /// Requests sent so far.
@@ -53,7 +61,7 @@ impl Cluster {
     /// # Errors
     ///
     /// As every call: no answer until the deadline, denied, refused.
-    pub async fn list_classes(&self) -> Result<Vec<RuntimeClass>, ClusterError> {
+    pub async fn list_classes(&self) -> Result<Vec<RuntimeClass>> {
         let operation = "list RuntimeClasses";
         let request = built(operation, Request::new(CLASSES).list(&ListParams::default()))?;
         let list: List<RuntimeClass> = self.sender.send(operation, request).await?;
@@ -61,29 +69,189 @@ impl Cluster {
     }
 
     /// Applies a class server-side as Helm's field manager, and gives back what the API server made of it. `force` takes
-    /// over fields that another manager owns with another value.
+    /// over fields that another manager owns with another value; `dry_run` only asks what would be.
     ///
     /// # Errors
     ///
     /// As every call; [`ClusterError::Refused`] with code 409 for fields of another manager without `force`.
-    pub async fn apply_class(&self, class: &RuntimeClass, force: bool) -> Result<RuntimeClass, ClusterError> {
+    pub async fn apply_class(&self, class: &RuntimeClass, force: bool, dry_run: bool) -> Result<RuntimeClass> {
         let name = class.metadata.name.as_deref().unwrap_or_default();
         let operation = format!("apply the RuntimeClass {name}");
         let params = PatchParams {
             force,
             field_manager: Some(FIELD_MANAGER.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
-            dry_run: false,
+            dry_run,
         };
         let request = built(&operation, Request::new(CLASSES).patch(name, &params, &Patch::Apply(class)))?;
         self.sender.send(&operation, request).await
     }
+
+    /// Creates a class with all that is given of it.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn create_class(&self, class: &RuntimeClass) -> Result<RuntimeClass> {
+        let operation = format!("create the RuntimeClass {}", class.metadata.name.as_deref().unwrap_or_default());
+        let body = json_bytes(&operation, class)?;
+        let request = built(&operation, Request::new(CLASSES).create(&PostParams::default(), body))?;
+        self.sender.send(&operation, request).await
+    }
+
+    /// Deletes the class that was read, and no other that has its name by now. That it is gone already is fine.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
+    pub async fn delete_class(&self, class: &RuntimeClass) -> Result<()> {
+        let name = class.metadata.name.as_deref().unwrap_or_default();
+        let preconditions = Preconditions {
+            uid: class.metadata.uid.clone(),
+            resource_version: class.metadata.resource_version.clone(),
+        };
+        self.delete(CLASSES, &format!("delete the RuntimeClass {name}"), name, Some(preconditions)).await
+    }
+
+    /// Replaces the record of who owns which field, of the class that was read.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
+    pub async fn replace_managed_fields(&self, class: &RuntimeClass, fields: &[ManagedFieldsEntry]) -> Result<()> {
+        let name = class.metadata.name.as_deref().unwrap_or_default();
+        let patch = json!({"metadata": {"managedFields": fields, "resourceVersion": class.metadata.resource_version}});
+        self.merge_patch(name, &format!("migrate the field owners of the RuntimeClass {name}"), &patch).await
+    }
+
+    /// Takes Helm's ownership metadata off the class that was read, and leaves all else.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
+    pub async fn disown_class(&self, class: &RuntimeClass) -> Result<()> {
+        let name = class.metadata.name.as_deref().unwrap_or_default();
+        let patch = json!({"metadata": {
+            "resourceVersion": class.metadata.resource_version,
+            "labels": {MANAGED_BY_LABEL: null},
+            "annotations": {RELEASE_NAME_ANNOTATION: null, RELEASE_NAMESPACE_ANNOTATION: null},
+        }});
+        self.merge_patch(name, &format!("take the ownership metadata off the RuntimeClass {name}"), &patch).await
+    }
+
+    async fn merge_patch(&self, name: &str, operation: &str, patch: &Value) -> Result<()> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let request = built(operation, Request::new(CLASSES).patch(name, &params, &Patch::Merge(patch)))?;
+        self.sender.send::<Value>(operation, request).await.map(drop)
+    }
+
+    /// The objects that hold a release's records.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn list_records(&self, driver: Driver, namespace: &str, release: &str) -> Result<Vec<Object>> {
+        let operation =
+            format!("list the {} that hold the release's records in namespace {namespace}", driver.resource());
+        let params = ListParams::default().labels(&selector(release));
+        let request = built(&operation, Request::new(records(driver, namespace)).list(&params))?;
+        let list: ObjectList<Object> = self.sender.send(&operation, request).await?;
+        Ok(list.items)
+    }
+
+    /// Stores a new record.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ClusterError::Refused`] with code 409 if there is an object of that name, 404 if there is no
+    /// such namespace.
+    pub async fn create_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
+        let operation = format!("create the {} {} in namespace {namespace}", driver.kind(), name_of(object));
+        let body = json_bytes(&operation, object)?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
+        let request = built(&operation, Request::new(records(driver, namespace)).create(&params, body))?;
+        self.sender.send(&operation, request).await
+    }
+
+    /// Replaces a record by another version of it.
+    ///
+    /// # Errors
+    ///
+    /// As every call; [`ClusterError::Refused`] with code 409 if it is not the version any more that was read.
+    pub async fn replace_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
+        let name = name_of(object);
+        let operation = format!("update the {} {name} in namespace {namespace}", driver.kind());
+        let body = json_bytes(&operation, object)?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
+        let request = built(&operation, Request::new(records(driver, namespace)).replace(name, &params, body))?;
+        self.sender.send(&operation, request).await
+    }
+
+    /// Deletes a record. That it is gone already is fine.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn delete_record(&self, driver: Driver, namespace: &Namespace, name: &str) -> Result<()> {
+        let operation = format!("delete the {} {name} in namespace {namespace}", driver.kind());
+        self.delete(&records(driver, namespace), &operation, name, None).await
+    }
+
+    /// Creates a namespace. That it exists is fine.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
+        let operation = format!("create the namespace {namespace}");
+        let body =
+            json_bytes(&operation, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))?;
+        let request = built(&operation, Request::new("/api/v1/namespaces").create(&PostParams::default(), body))?;
+        match self.sender.send::<Value>(&operation, request).await {
+            Err(error) if error.is_conflict() => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn delete(
+        &self,
+        path: &str,
+        operation: &str,
+        name: &str,
+        preconditions: Option<Preconditions>,
+    ) -> Result<()> {
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let request = built(operation, Request::new(path).delete(name, &params))?;
+        match self.sender.send::<Value>(operation, request).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// The same cluster for what must not stay half done: with some time left after the deadline, whatever the user wishes.
+    #[must_use]
+    pub fn with_grace(&self, grace: Duration) -> Self {
+        Self { sender: self.sender.with_grace(grace) }
+    }
+}
+
+fn records(driver: Driver, namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/{}", driver.resource())
+}
+
+fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
 /// A request that cannot even be written down is an error of this program; it is told, not hidden.
 fn built(
     operation: &str,
-    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-) -> Result<http::Request<Vec<u8>>, ClusterError> {
+    request: std::result::Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<http::Request<Vec<u8>>> {
     request.map_err(|error| ClusterError::Nonsense { operation: operation.to_owned(), source: error.into() })
+}
+
+fn json_bytes(operation: &str, value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| ClusterError::Nonsense { operation: operation.to_owned(), source: error.into() })
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -11,6 +12,7 @@ use kube::core::Status;
 use kube::core::response::StatusSummary;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{ClusterError, seconds};
@@ -24,6 +26,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// While waiting for the same reason, how often that is said.
 const REMINDER: Duration = Duration::from_secs(10);
 
+/// What hyper says of a request whose connection was tried by another one, in vain.
+const CANCELED: &str = "request was canceled";
+
 /// Requests sent, tries that failed included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
@@ -33,14 +38,47 @@ pub struct Requests {
     pub write: u32,
 }
 
+/// The user's wish that the run ends: nothing new is begun then, and no wait goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Rc<StopState>);
+
+#[derive(Debug, Default)]
+struct StopState {
+    requested: Cell<bool>,
+    notify: Notify,
+}
+
+impl Stop {
+    /// Asks the run to end.
+    pub fn request(&self) {
+        self.0.requested.set(true);
+        self.0.notify.notify_waiters();
+    }
+
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.0.requested.get()
+    }
+
+    /// Resolves when the run is to end.
+    async fn requested(&self) {
+        let notified = self.0.notify.notified();
+        if !self.is_requested() {
+            notified.await;
+        }
+    }
+}
+
 /// Sends requests until they are answered or the deadline has passed.
 pub(super) struct Sender {
     client: Client,
     server: String,
     started: Instant,
     deadline: Instant,
-    sent: Cell<Requests>,
+    sent: Rc<Cell<Requests>>,
     log: Log,
+    stop: Stop,
     last_notice: RefCell<Option<(String, Instant)>>,
 }
 
@@ -54,15 +92,30 @@ enum Answer<T> {
 }
 
 impl Sender {
-    pub(super) fn new(client: Client, server: String, limit: Duration, log: Log) -> Self {
+    pub(super) fn new(client: Client, server: String, limit: Duration, log: Log, stop: Stop) -> Self {
         let started = Instant::now();
         Self {
             client,
             server,
             started,
             deadline: started + limit,
-            sent: Cell::default(),
+            sent: Rc::default(),
             log,
+            stop,
+            last_notice: RefCell::default(),
+        }
+    }
+
+    /// The same for what must not stay half done: it has some time left after the deadline, and no wish to stop ends it.
+    pub(super) fn with_grace(&self, grace: Duration) -> Self {
+        Self {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            started: self.started,
+            deadline: self.deadline.max(Instant::now() + grace),
+            sent: self.sent.clone(),
+            log: self.log,
+            stop: Stop::default(),
             last_notice: RefCell::default(),
         }
     }
@@ -78,8 +131,18 @@ impl Sender {
         request: http::Request<Vec<u8>>,
     ) -> Result<T, ClusterError> {
         let mut wait = FIRST_WAIT;
+        let only_reads = request.method() == http::Method::GET;
         loop {
-            let (error, asked) = match self.one_try(operation, request.clone()).await {
+            if self.stop.is_requested() {
+                return Err(ClusterError::Stopped);
+            }
+            let one_try = self.one_try(operation, request.clone());
+            // The answer to a write is worth waiting for: without it nobody knows what was done.
+            let answer = tokio::select! {
+                answer = one_try => answer,
+                () = self.stop.requested(), if only_reads => return Err(ClusterError::Stopped),
+            };
+            let (error, asked) = match answer {
                 Answer::Good(value) => return Ok(value),
                 Answer::Refused(status) => {
                     let operation = operation.to_owned();
@@ -96,6 +159,8 @@ impl Sender {
             let pause = asked.unwrap_or_else(|| jittered(wait));
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left <= pause {
+                let last = self.last_notice.borrow_mut().take().map(|(reason, _)| anyhow!(reason));
+                let error = if error.to_string() == CANCELED { last.unwrap_or(error) } else { error };
                 return Err(ClusterError::Unreachable {
                     operation: operation.to_owned(),
                     server: self.server.clone(),
@@ -104,7 +169,10 @@ impl Sender {
                 });
             }
             self.notice(&error, left);
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.stop.requested() => return Err(ClusterError::Stopped),
+            }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
@@ -152,6 +220,10 @@ impl Sender {
     /// Says what is waited for: at once when the reason is new, then now and again.
     fn notice(&self, error: &anyhow::Error, left: Duration) {
         let reason = format!("{error:#}");
+        // Requests share a connection: the one that did not make it says no more than that.
+        if reason == CANCELED {
+            return;
+        }
         let mut last = self.last_notice.borrow_mut();
         if last.as_ref().is_some_and(|(text, when)| *text == reason && when.elapsed() < REMINDER) {
             return;

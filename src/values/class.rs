@@ -51,7 +51,7 @@ pub struct ClassFields {
 }
 
 /// What to do with a class that exists and is foreign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Existing {
     /// End the run and write nothing.

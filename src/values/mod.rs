@@ -27,6 +27,8 @@ const DEFAULTS: &str = "presets: [rke2]\nruntimeClasses: {}\ncommonLabels: {}\nc
 pub struct Values {
     /// What the user gave, without defaults: the `config` of a Helm record.
     pub user: serde_json::Value,
+    /// What holds where the user gives nothing: the `values` of a chart.
+    pub defaults: serde_json::Value,
     /// All of it, defaults and presets included.
     pub merged: serde_json::Value,
     /// The classes that are defined, by name.
@@ -53,8 +55,10 @@ impl Values {
                 map.insert("runtimeClasses".to_owned(), preset_classes);
             }
         }
+        let shown_defaults = defaults.to_json();
         let merged = merge::coalesce(defaults, &user);
         Ok(Self {
+            defaults: shown_defaults,
             classes: class::classes(&merged)?,
             unknown: match &merged.value {
                 node::Value::Map(map) => {

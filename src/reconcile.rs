@@ -1,0 +1,278 @@
+//! Observe, plan, carry out; and again, as long as other runs are faster.
+//!
+//! There is no lock. A run that finds that something changed after it was read reads and decides again. A run's wish is
+//! the newest at most once: when a later one has come after it, the later one counts, and this run only helps to bring
+//! the classes to what the newest record says, since it may have written something in between. So of any number of runs
+//! each begins at most one revision, and all of them end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::try_join;
+use k8s_openapi::api::node::v1::RuntimeClass;
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::error::Error;
+use crate::execute::{Progress, Writer, rehearse};
+use crate::names::Release;
+use crate::plan::{self, Observed, Others, Plan, Policy, Revision, Step, Wish, Write};
+use crate::release::{Content, Driver, History, Status};
+use crate::render::Desired;
+
+/// What was read of the cluster.
+pub struct Snapshot {
+    /// All RuntimeClasses.
+    pub classes: Vec<RuntimeClass>,
+    /// The release's records.
+    pub history: History,
+    /// What other releases list, where that matters.
+    pub others: Others,
+}
+
+impl Snapshot {
+    /// Reads the classes and the release's records at once.
+    ///
+    /// # Errors
+    ///
+    /// A list that failed.
+    pub async fn read(cluster: &Cluster, release: &Release, driver: Driver) -> Result<Self, ClusterError> {
+        let records = cluster.list_records(driver, &release.namespace, &release.name);
+        let (classes, objects) = try_join(cluster.list_classes(), records).await?;
+        let history = History::read(driver, objects);
+        let mut others = Others::new();
+        for (namespace, name) in plan::releases_to_look_up(release, &classes, &history) {
+            let listed = match cluster.list_records(driver, &namespace, &name).await {
+                Ok(objects) => listed_by_newest(&History::read(driver, objects)),
+                // Who may not look must not take.
+                Err(ClusterError::Denied { .. }) => {
+                    classes.iter().filter_map(|class| class.metadata.name.clone()).collect()
+                }
+                Err(error) => return Err(error),
+            };
+            others.insert((namespace, name), listed);
+        }
+        Ok(Self { classes, history, others })
+    }
+
+    /// What a plan needs of it.
+    #[must_use]
+    pub fn observed(&self) -> Observed<'_> {
+        Observed { classes: &self.classes, history: &self.history, others: &self.others }
+    }
+}
+
+fn listed_by_newest(history: &History) -> BTreeSet<String> {
+    let newest = history.newest().filter(|stored| stored.record.status() != Status::Uninstalled);
+    let classes = newest.and_then(|stored| stored.record.classes().ok()).unwrap_or_default();
+    classes.iter().filter_map(|class| class.metadata.name.clone()).collect()
+}
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DryRun {
+    /// All the way.
+    #[default]
+    None,
+    /// Reads and decides.
+    Client,
+    /// And asks the API server what it would say.
+    Server,
+}
+
+impl DryRun {
+    /// The word of the flag and of the result.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// What does not change from one try to the next.
+pub struct Options<'a> {
+    /// Kind of object that holds the records.
+    pub driver: Driver,
+    /// What the user allows.
+    pub policy: Policy,
+    /// Whether to take over fields that other managers own.
+    pub force: bool,
+    /// Records to keep at most; 0 keeps all.
+    pub history_max: usize,
+    /// How far to go.
+    pub dry_run: DryRun,
+    /// What the record says was done; empty for the usual words.
+    pub description: &'a str,
+    /// Status of the record while it is begun, unless it is an install or upgrade.
+    pub pending: Option<Status>,
+    /// Whether to create the release's namespace if it is missing.
+    pub create_namespace: bool,
+}
+
+/// What a run came to.
+pub struct Reconciled {
+    /// What was done, in all tries together.
+    pub plan: Plan,
+    /// The revision that the classes are of now; `None` if there is no record.
+    pub revision: Option<u32>,
+    /// Set if the records went on to a revision of somebody else's, which is what the classes are now.
+    pub superseded_by: Option<u32>,
+}
+
+/// Makes the cluster what is wished.
+///
+/// # Errors
+///
+/// Refusals before anything is written, and whatever went wrong while writing.
+pub async fn reconcile(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>) -> Result<Reconciled, Error> {
+    let mut wished_at: Option<u32> = None;
+    let mut created_namespace = false;
+    let mut written: BTreeMap<String, Step> = BTreeMap::new();
+    loop {
+        let snapshot = Snapshot::read(cluster, wish.release, options.driver).await?;
+        let newer =
+            wished_at.and_then(|ours| snapshot.history.newest().filter(|newest| newest.record.revision() > ours));
+        let superseded_by = newer.map(|stored| stored.record.revision());
+        let plan = match newer.and_then(|stored| stored.record.content().ok()) {
+            Some(content) => {
+                let desired = desired(&content);
+                let theirs = Wish {
+                    release: wish.release,
+                    desired: &desired,
+                    config: content.config,
+                    chart: content.chart,
+                    labels: content.labels,
+                };
+                decide(cluster, &theirs, &snapshot, options).await?
+            }
+            None => decide(cluster, wish, &snapshot, options).await?,
+        };
+        let revision = match &plan.revision {
+            Revision::New { revision, .. } => Some(*revision),
+            Revision::Same | Revision::Finish(_) => snapshot.history.newest().map(|stored| stored.record.revision()),
+            Revision::Blocked(_) => None,
+        };
+        match options.dry_run {
+            DryRun::None => {}
+            DryRun::Client => return Ok(Reconciled { plan, revision, superseded_by }),
+            DryRun::Server => {
+                rehearse(cluster, &plan, options.force).await?;
+                return Ok(Reconciled { plan, revision, superseded_by });
+            }
+        }
+        if !plan.changes_anything() {
+            return Ok(Reconciled { plan: together(plan, written), revision, superseded_by });
+        }
+        let usual = usual_description(&plan, options);
+        let writer = Writer {
+            cluster,
+            release: wish.release,
+            driver: options.driver,
+            history: &snapshot.history,
+            force: options.force,
+            history_max: options.history_max,
+            description: if options.description.is_empty() { usual } else { options.description },
+        };
+        let progress = match writer.carry_out(&plan).await {
+            Err(crate::execute::ExecuteError::Cluster(error))
+                if error.is_not_found() && options.create_namespace && !created_namespace =>
+            {
+                cluster.create_namespace(&wish.release.namespace).await?;
+                created_namespace = true;
+                continue;
+            }
+            other => other?,
+        };
+        if superseded_by.is_none() {
+            wished_at = revision.or(wished_at);
+        }
+        if progress == Progress::Done
+            && !is_overtaken(cluster, wish.release, options.driver, &plan, &snapshot.history).await?
+        {
+            return Ok(Reconciled { plan: together(plan, written), revision, superseded_by });
+        }
+        let steps = plan.steps.into_iter().filter(|step| step.write != Write::Nothing);
+        written.extend(steps.map(|step| (step.name.clone(), step)));
+        tokio::time::sleep(pause()).await;
+    }
+}
+
+/// The last plan, with what earlier tries wrote in place of what the last one found done.
+fn together(mut plan: Plan, mut written: BTreeMap<String, Step>) -> Plan {
+    for step in &mut plan.steps {
+        match written.remove(&step.name) {
+            Some(earlier) if step.write == Write::Nothing => *step = earlier,
+            _ => {}
+        }
+    }
+    plan.steps.extend(written.into_values());
+    plan.steps.sort_by(|one, other| one.name.cmp(&other.name));
+    plan
+}
+
+/// A run that only repaired drift wrote no record, by which others would have noticed it, or it them: it looks once more
+/// whether the newest revision is still the one that it repaired to.
+async fn is_overtaken(
+    cluster: &Cluster,
+    release: &Release,
+    driver: Driver,
+    plan: &Plan,
+    before: &History,
+) -> Result<bool, ClusterError> {
+    if plan.revision.writes() {
+        return Ok(false);
+    }
+    let objects = cluster.list_records(driver, &release.namespace, &release.name).await?;
+    let version =
+        |history: &History| history.newest().map(|stored| (stored.object.clone(), stored.resource_version.clone()));
+    Ok(version(&History::read(driver, objects)) != version(before))
+}
+
+/// Decides, with a look at who uses the classes if any are to be deleted.
+async fn decide(cluster: &Cluster, wish: &Wish<'_>, snapshot: &Snapshot, options: &Options<'_>) -> Result<Plan, Error> {
+    let plan = plan::install(wish, snapshot.observed(), options.policy)?;
+    let mut plan = consider(cluster, plan, options.policy, true).await?;
+    if let (Some(status), Revision::New { status: begun, .. }) = (options.pending, &mut plan.revision) {
+        *begun = status;
+    }
+    Ok(plan)
+}
+
+/// The plan in the light of who uses the classes that it deletes. Whoever forces the deletion need not be allowed to know.
+///
+/// # Errors
+///
+/// A refusal, or a list that failed.
+pub async fn consider(cluster: &Cluster, plan: Plan, policy: Policy, prune: bool) -> Result<Plan, Error> {
+    let at_risk = plan.at_risk();
+    if at_risk.is_empty() {
+        return Ok(plan);
+    }
+    let users = match cluster.users(&at_risk).await {
+        Err(ClusterError::Denied { .. }) if policy.force_in_use => BTreeMap::new(),
+        other => other?,
+    };
+    Ok(plan.considering(&users, policy, prune)?)
+}
+
+/// The classes of a record as they are to be again.
+#[must_use]
+pub fn desired(content: &Content) -> Vec<Desired> {
+    content.classes.iter().map(|class| Desired { object: class.clone(), existing: None }).collect()
+}
+
+fn usual_description(plan: &Plan, options: &Options<'_>) -> &'static str {
+    match &plan.revision {
+        Revision::New { .. } if options.pending == Some(Status::PendingRollback) => "Rollback complete",
+        Revision::New { status: Status::PendingInstall, .. } => "Install complete",
+        _ => "Upgrade complete",
+    }
+}
+
+/// Long enough for another run to get on, and different for each.
+fn pause() -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    Duration::from_millis(20 + RandomState::new().hash_one(0) % 80)
+}
