@@ -225,7 +225,9 @@ impl Writer<'_> {
                 return Ok(moved);
             }
         }
-        if self.move_to(&stored, Status::Deployed, Some(self.description)).await? == Progress::Overtaken {
+        // Who finishes what another run began leaves its words.
+        let description = stored.record.is_described_as_underway().then_some(self.description);
+        if self.move_to(&stored, Status::Deployed, description).await? == Progress::Overtaken {
             return Ok(Progress::Overtaken);
         }
         self.prune(&stored).await?;
@@ -250,8 +252,12 @@ impl Writer<'_> {
     /// As every call.
     pub async fn move_to(&self, stored: &Stored, status: Status, description: Option<&str>) -> Written {
         let mut record = stored.record.clone();
+        let now = jiff::Timestamp::now();
         record.set_status(status, description);
-        let object = stored.replaced(self.driver, &record, jiff::Timestamp::now()).map_err(ExecuteError::Record)?;
+        if status == Status::Uninstalled {
+            record.set_deleted(&now.to_string());
+        }
+        let object = stored.replaced(self.driver, &record, now).map_err(ExecuteError::Record)?;
         match self.cluster.replace_record(self.driver, &self.release.namespace, &object).await {
             Err(error) if error.is_not_found() => Ok(Progress::Overtaken),
             other => or_overtaken(other.map(drop)),

@@ -82,7 +82,9 @@ pub struct Difference {
 pub fn differences(desired: &RuntimeClass, live: &RuntimeClass) -> Vec<Difference> {
     let (wanted, present) = (leaves(desired), leaves(live));
     let owned = owned_by(live, is_our_apply);
-    let paths: BTreeSet<&String> = wanted.keys().chain(&owned).collect();
+    // What Helm 3 wrote goes over to us before the apply, and with it what is desired no longer.
+    let inherited = owned_by(live, is_our_update);
+    let paths: BTreeSet<&String> = wanted.keys().chain(&owned).chain(&inherited).collect();
     paths
         .into_iter()
         .filter_map(|path| {

@@ -16,8 +16,7 @@ use crate::error::Error;
 use crate::execute::{Progress, Writer, rehearse};
 use crate::names::Release;
 use crate::plan::{self, Observed, Others, Plan, Policy, Revision, Step, Wish, Write};
-use crate::release::{Content, Driver, History, Status};
-use crate::render::Desired;
+use crate::release::{Driver, History, Status};
 
 /// What was read of the cluster.
 pub struct Snapshot {
@@ -137,14 +136,8 @@ pub async fn reconcile(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>
         let superseded_by = newer.map(|stored| stored.record.revision());
         let plan = match newer.and_then(|stored| stored.record.content().ok()) {
             Some(content) => {
-                let desired = desired(&content);
-                let theirs = Wish {
-                    release: wish.release,
-                    desired: &desired,
-                    config: content.config,
-                    chart: content.chart,
-                    labels: content.labels,
-                };
+                let desired = content.desired();
+                let theirs = Wish::again(wish.release, &desired, content);
                 decide(cluster, &theirs, &snapshot, options).await?
             }
             None => decide(cluster, wish, &snapshot, options).await?,
@@ -165,7 +158,7 @@ pub async fn reconcile(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>
         if !plan.changes_anything() {
             return Ok(Reconciled { plan: together(plan, written), revision, superseded_by });
         }
-        let usual = usual_description(&plan, options);
+        let usual = usual_description(&plan);
         let writer = Writer {
             cluster,
             release: wish.release,
@@ -257,16 +250,15 @@ pub async fn consider(cluster: &Cluster, plan: Plan, policy: Policy, prune: bool
     Ok(plan.considering(&users, policy, prune)?)
 }
 
-/// The classes of a record as they are to be again.
-#[must_use]
-pub fn desired(content: &Content) -> Vec<Desired> {
-    content.classes.iter().map(|class| Desired { object: class.clone(), existing: None }).collect()
-}
-
-fn usual_description(plan: &Plan, options: &Options<'_>) -> &'static str {
-    match &plan.revision {
-        Revision::New { .. } if options.pending == Some(Status::PendingRollback) => "Rollback complete",
-        Revision::New { status: Status::PendingInstall, .. } => "Install complete",
+fn usual_description(plan: &Plan) -> &'static str {
+    let begun = match &plan.revision {
+        Revision::New { status, .. } => *status,
+        Revision::Finish(stored) => stored.record.status(),
+        Revision::Same | Revision::Blocked(_) => Status::Deployed,
+    };
+    match begun {
+        Status::PendingInstall => "Install complete",
+        Status::PendingRollback => "Rollback complete",
         _ => "Upgrade complete",
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Exit};
 use crate::log::Log;
 use crate::names::Release;
 use crate::plan::{Revision, Wish};
-use crate::reconcile::{DryRun, Options, Reconciled, Snapshot, desired, reconcile};
+use crate::reconcile::{DryRun, Options, Reconciled, Snapshot, reconcile};
 use crate::release::{Driver, Record, Status, own_chart};
 use crate::render::Desired;
 use crate::report::Report;
@@ -41,9 +41,11 @@ impl Input {
         Wish {
             release: &self.release,
             desired: &self.desired,
+            manifest: None,
             config: self.values.user.clone(),
             chart: self.chart.clone(),
             labels: self.labels.clone(),
+            again: None,
         }
     }
 }
@@ -92,15 +94,9 @@ pub(super) async fn rollback(args: RollbackArgs, session: Session) -> Result<Out
         Err(error) => return Err(explained(error.into(), &cluster, &release, driver).await),
     };
     let record = earlier(&snapshot, &release, revision)?;
-    let content = record.content().map_err(|error| Error::new(Exit::Failed, error))?;
-    let desired = desired(&content);
-    let wish = Wish {
-        release: &release,
-        desired: &desired,
-        config: content.config,
-        chart: content.chart,
-        labels: content.labels,
-    };
+    let content = record.content_again().map_err(|error| Error::new(Exit::Failed, error))?;
+    let desired = content.desired();
+    let wish = Wish::again(&release, &desired, content);
     let description = format!("Rollback to {}", record.revision());
     let options = Options {
         history_max,

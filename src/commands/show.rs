@@ -12,7 +12,7 @@ use crate::cluster::ClusterError;
 use crate::error::{Error, Exit};
 use crate::names::Release;
 use crate::plan::{self, Action, Policy, Wish};
-use crate::reconcile::{Snapshot, desired};
+use crate::reconcile::Snapshot;
 use crate::release::{Record, Stored};
 use crate::report::table;
 use crate::settings;
@@ -123,9 +123,8 @@ fn newest<'a>(snapshot: &'a Snapshot, release: &Release) -> Result<&'a Stored, E
 /// What a run that wishes for what the record says would do, read as the state of each class.
 fn states(snapshot: &Snapshot, release: &Release, record: &Record) -> Result<Vec<ClassStatus>, Error> {
     let content = record.content().map_err(|error| Error::new(Exit::Failed, error))?;
-    let desired = desired(&content);
-    let wish =
-        Wish { release, desired: &desired, config: content.config, chart: content.chart, labels: content.labels };
+    let desired = content.desired();
+    let wish = Wish::again(release, &desired, content);
     let policy = Policy { existing: Existing::Skip, recreate: true, force_in_use: false };
     let plan = plan::install(&wish, snapshot.observed(), policy)?;
     let handler = |class: &Option<RuntimeClass>| class.as_ref().map(|class| class.handler.clone());
@@ -138,6 +137,8 @@ fn states(snapshot: &Snapshot, release: &Release, record: &Record) -> Result<Vec
                 Action::Skipped => State::Foreign,
                 Action::Pruned | Action::Kept => State::LeftOver,
                 Action::Unchanged => State::InSync,
+                // Helm 3's classes have the right values, and only another owner of their fields.
+                Action::Repaired if step.differences.iter().all(|field| field.live == field.desired) => State::InSync,
                 Action::Adopted | Action::Repaired | Action::Updated | Action::Recreated => State::Drifted,
             },
             handler: handler(&step.live).or_else(|| handler(&step.desired)).unwrap_or_default(),
@@ -177,6 +178,8 @@ struct RevisionLine {
     chart: String,
     app_version: String,
     description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback_revision: Option<u64>,
 }
 
 pub(super) async fn history(args: HistoryArgs, session: Session) -> Result<Outcome, Error> {
@@ -200,6 +203,7 @@ pub(super) async fn history(args: HistoryArgs, session: Session) -> Result<Outco
                 chart: record.chart_name().to_string(),
                 app_version: record.app_version().to_owned(),
                 description: record.description().to_owned(),
+                rollback_revision: record.rollback_revision(),
             },
         );
     }
@@ -217,7 +221,8 @@ pub(super) async fn history(args: HistoryArgs, session: Session) -> Result<Outco
         Output::Table => table(
             ["REVISION", "UPDATED", "STATUS", "CHART", "APP VERSION", "DESCRIPTION"],
             shown.iter().map(|line| {
-                let RevisionLine { revision, updated, status, chart, app_version, description } = line;
+                let RevisionLine { revision, updated, status, chart, app_version, description, rollback_revision: _ } =
+                    line;
                 [&revision.to_string(), updated, status, chart, app_version, description].map(Clone::clone)
             }),
         ),

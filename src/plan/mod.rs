@@ -19,7 +19,7 @@ pub use revision::Revision;
 use crate::fields::{self, Difference};
 use crate::names::Release;
 use crate::ownership;
-use crate::release::History;
+use crate::release::{Again, Content, History};
 use crate::render::Desired;
 use crate::values::Existing;
 
@@ -117,12 +117,25 @@ pub struct Wish<'a> {
     pub release: &'a Release,
     /// The classes, without ownership.
     pub desired: &'a [Desired],
+    /// The manifest as text, where a record has it already; else it is written anew.
+    pub manifest: Option<String>,
     /// The user's values.
     pub config: serde_json::Value,
     /// The chart as records keep it.
     pub chart: serde_json::Value,
     /// The user's labels of the release.
     pub labels: BTreeMap<String, String>,
+    /// The revision that is gone back to.
+    pub again: Option<Again>,
+}
+
+impl<'a> Wish<'a> {
+    /// The wish for what a record says, with its classes as [`Content::desired`] gives them.
+    #[must_use]
+    pub fn again(release: &'a Release, desired: &'a [Desired], content: Content) -> Self {
+        let Content { classes: _, manifest, config, chart, labels, again } = content;
+        Self { release, desired, manifest: Some(manifest), config, chart, labels, again }
+    }
 }
 
 /// What was read.
@@ -227,7 +240,7 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
         };
         let mut step =
             Step::new(name.clone(), Some(class.clone()), Some(now.clone()), Action::Unchanged, Write::Nothing);
-        let is_ours = ours.owns(now);
+        let is_ours = ours.owns_defined(now);
         if !is_ours {
             let owner = Owner::of(now);
             let choice = match (desired.existing, desired.existing.unwrap_or(policy.existing)) {

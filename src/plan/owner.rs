@@ -6,7 +6,7 @@ use std::fmt;
 use k8s_openapi::api::node::v1::RuntimeClass;
 
 use super::Observed;
-use crate::names::{RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE_ANNOTATION, Release};
+use crate::names::{FIELD_MANAGER, RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE_ANNOTATION, Release};
 use crate::ownership;
 use crate::release::{History, Status};
 
@@ -54,11 +54,18 @@ pub(super) struct Ours<'a> {
     release: &'a Release,
     recorded: BTreeSet<String>,
     others: &'a Others,
+    /// What the newest record lists is not known: then what we wrote is told from the field managers.
+    in_the_dark: bool,
 }
 
 impl<'a> Ours<'a> {
     pub(super) fn new(release: &'a Release, observed: Observed<'a>) -> Self {
-        Self { release, recorded: recorded(observed.history), others: observed.others }
+        Self {
+            release,
+            recorded: recorded(observed.history),
+            others: observed.others,
+            in_the_dark: observed.history.damaged_newest().is_some(),
+        }
     }
 
     /// A class is ours by its metadata, or by our record: then its metadata drifted, unless it names another release
@@ -70,6 +77,18 @@ impl<'a> Ours<'a> {
         };
         ownership::is_owned(&class.metadata, self.release) || self.recorded.contains(name) && !taken()
     }
+
+    /// The same for a class that is defined. Where the newest record is damaged, what it lists is not known, and what
+    /// bears no other release's marks and was written by Helm's field manager is taken for ours, so that it is repaired.
+    pub(super) fn owns_defined(&self, class: &RuntimeClass) -> bool {
+        let us = (self.release.namespace.to_string(), self.release.name.to_string());
+        let names_no_other = || named_release(class).is_none_or(|named| named == us);
+        self.owns(class) || self.in_the_dark && names_no_other() && is_written_by_helm(class)
+    }
+}
+
+fn is_written_by_helm(class: &RuntimeClass) -> bool {
+    class.metadata.managed_fields.iter().flatten().any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
 }
 
 /// Whose a foreign class is, as far as the class itself tells.

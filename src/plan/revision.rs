@@ -68,7 +68,12 @@ pub(super) fn content(wish: &Wish<'_>, steps: &[Step]) -> Content {
     let skipped: BTreeSet<&str> =
         steps.iter().filter(|step| step.action == Action::Skipped).map(|step| step.name.as_str()).collect();
     let ours: Vec<Desired> = wish.desired.iter().filter(|desired| !skipped.contains(desired.name())).cloned().collect();
-    Content::new(&ours, wish.config.clone(), wish.chart.clone(), wish.labels.clone())
+    let mut content = Content::new(&ours, wish.config.clone(), wish.chart.clone(), wish.labels.clone());
+    if let (Some(manifest), true) = (&wish.manifest, skipped.is_empty()) {
+        content.manifest.clone_from(manifest);
+    }
+    content.again.clone_from(&wish.again);
+    content
 }
 
 /// The classes that the records remember as adopted, by the last one that says so.

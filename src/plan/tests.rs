@@ -1,3 +1,5 @@
+#![expect(clippy::cloned_ref_to_slice_refs, reason = "a case reads better without std::slice::from_ref")]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, OwnerReference};
@@ -70,9 +72,11 @@ fn wish<'a>(release: &'a Release, desired: &'a [Desired]) -> Wish<'a> {
     Wish {
         release,
         desired,
+        manifest: None,
         config: json!({}),
         chart: crate::release::own_chart("", &json!({})),
         labels: BTreeMap::new(),
+        again: None,
     }
 }
 

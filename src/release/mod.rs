@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use serde_json::{Value, json};
 
-pub use record::{ChartName, Content, Record, Status, Times};
+pub use record::{Again, ChartName, Content, Record, Status, Times};
 pub use storage::{Damaged, Driver, History, Object, RESERVED_LABELS, Stored, new_object, object_name, selector};
 
 use crate::render::Desired;
@@ -54,7 +54,13 @@ impl Content {
         };
         let text = desired.iter().map(document).collect();
         let classes = desired.iter().map(|desired| desired.object.clone()).collect();
-        Self { classes, manifest: text, config, chart, labels }
+        Self { classes, manifest: text, config, chart, labels, again: None }
+    }
+
+    /// The classes as they are to be again.
+    #[must_use]
+    pub fn desired(&self) -> Vec<Desired> {
+        self.classes.iter().map(|class| Desired { object: class.clone(), existing: None }).collect()
     }
 
     /// Whether a record says the same: by meaning, not by spelling, so that a record of Helm's can be as good as ours.

@@ -12,8 +12,12 @@ use serde_json::{Map, Value, json};
 use super::manifest_classes;
 use crate::names::Release;
 
-/// Where this program keeps what Helm has no word for, within the record.
-const OWN_KEY: &str = "runtimeclass-installer";
+/// Annotation of the chart, within the record, that lists the adopted classes. Helm rewrites a record when another one
+/// follows it, and drops what it has no word for; a chart may have any annotations.
+const ADOPTED_ANNOTATION: &str = "runtimeclass-installer/adopted";
+
+/// What Helm says of an operation while it goes on.
+const UNDERWAY: [&str; 3] = ["", "Initial install underway", "Preparing upgrade"];
 
 /// State of a revision, in Helm's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -105,6 +109,17 @@ pub struct Content {
     pub chart: Value,
     /// The user's labels of the release.
     pub labels: BTreeMap<String, String>,
+    /// What else a record said that is said again: `notes`, `hooks`, and the revision that is gone back to.
+    pub again: Option<Again>,
+}
+
+/// What a revision that is gone back to said beside its content.
+#[derive(Debug, Clone)]
+pub struct Again {
+    /// The revision.
+    pub revision: u32,
+    notes: Value,
+    hooks: Value,
 }
 
 /// A revision of a release.
@@ -139,7 +154,7 @@ impl Record {
         times: &Times,
         description: &str,
     ) -> Self {
-        let raw = json!({
+        let mut raw = json!({
             "name": release.name.as_str(),
             "namespace": release.namespace.as_str(),
             "version": revision,
@@ -155,6 +170,11 @@ impl Record {
             "manifest": content.manifest,
             "apply_method": "ssa",
         });
+        if let Some(Again { revision, notes, hooks }) = &content.again {
+            raw["info"]["notes"] = notes.clone();
+            raw["info"]["rollback_revision"] = (*revision).into();
+            raw["hooks"] = hooks.clone();
+        }
         let raw = raw.as_object().cloned().unwrap_or_default();
         Self { raw, classes: OnceCell::from(Ok(content.classes.clone())), labels: content.labels.clone() }
     }
@@ -247,20 +267,59 @@ impl Record {
             config: self.config(),
             chart: self.raw.get("chart").cloned().unwrap_or_else(|| json!({})),
             labels: self.labels.clone(),
+            again: None,
         })
+    }
+
+    /// The same, for a revision that goes back to this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Record::classes`].
+    pub fn content_again(&self) -> anyhow::Result<Content> {
+        let value = |pointer: &[&str]| self.at(pointer).cloned().unwrap_or_default();
+        let again = Again { revision: self.revision(), notes: value(&["info", "notes"]), hooks: value(&["hooks"]) };
+        Ok(Content { again: Some(again), ..self.content()? })
+    }
+
+    /// The revision that this one went back to, if it did and says so.
+    #[must_use]
+    pub fn rollback_revision(&self) -> Option<u64> {
+        self.at(&["info", "rollback_revision"])?.as_u64().filter(|revision| *revision > 0)
+    }
+
+    /// Whether the description is what Helm says while an operation goes on.
+    #[must_use]
+    pub fn is_described_as_underway(&self) -> bool {
+        UNDERWAY.contains(&self.description())
     }
 
     /// Names of the classes that were there before this release had them, and belonged to nobody or somebody else.
     /// `None` where nobody wrote it down: Helm drops what it does not know from the records it writes.
     #[must_use]
     pub fn adopted(&self) -> Option<Vec<String>> {
-        let names = self.at(&[OWN_KEY, "adopted"])?.as_array()?;
-        Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        let names = self.at(&["chart", "metadata", "annotations", ADOPTED_ANNOTATION])?.as_str()?;
+        Some(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
     /// Remembers the classes that were adopted.
     pub fn set_adopted(&mut self, names: &[String]) {
-        self.raw.insert(OWN_KEY.to_owned(), json!({"adopted": names}));
+        let Some(Value::Object(metadata)) = self.raw.get_mut("chart").and_then(|chart| chart.get_mut("metadata"))
+        else {
+            return;
+        };
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if !annotations.is_object() {
+            *annotations = json!({});
+        }
+        annotations[ADOPTED_ANNOTATION] = names.join(",").into();
+    }
+
+    /// Notes when the release was uninstalled, as RFC 3339.
+    pub fn set_deleted(&mut self, time: &str) {
+        if let Some(Value::Object(info)) = self.raw.get_mut("info") {
+            info.insert("deleted".to_owned(), time.into());
+        }
     }
 
     /// Moves the revision to another state, and leaves all else as it is.

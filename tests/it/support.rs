@@ -7,8 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::testbed::{ClusterGuard, ControlPlane, Mark, Request};
 
 /// The program with a clean environment, so that a test means the same on every machine.
@@ -182,5 +183,131 @@ impl Proxy {
 
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// Names and states of all records in Secrets, of any release.
+pub fn records(bed: &Bed) -> Vec<String> {
+    let secrets = bed.list("/api/v1/secrets?labelSelector=owner%3Dhelm").unwrap();
+    let line = |secret: &Value| {
+        let metadata = &secret["metadata"];
+        format!("{} {}", text(&metadata["name"]), text(&metadata["labels"]["status"]))
+    };
+    secrets.iter().map(line).collect()
+}
+
+const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
+
+impl Bed {
+    /// Lets the API server refuse RuntimeClasses for which a CEL expression is false, as it is for a class with the probe's
+    /// name and the handler `crun2`.
+    pub fn forbid_by_policy(&self, probe: &str, expression: &str, message: &str) {
+        self.policy(
+            "ValidatingAdmissionPolicy",
+            &json!({"validations": [{"expression": expression, "message": message}]}),
+            &json!({"validationActions": ["Deny"]}),
+            probe,
+        );
+    }
+
+    /// Lets the API server change every RuntimeClass on its way in.
+    pub fn mutate_by_policy(&self, expression: &str) {
+        self.policy(
+            "MutatingAdmissionPolicy",
+            &json!({
+                "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
+                "reinvocationPolicy": "Never",
+            }),
+            &json!({}),
+            "probe",
+        );
+    }
+
+    /// Creates a policy for RuntimeClasses, and awaits that it is in force: the API server learns of it by a watch.
+    fn policy(&self, kind: &str, spec: &Value, binding: &Value, probe: &str) {
+        let rules = json!([{"apiGroups": ["node.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["runtimeclasses"]}]);
+        let mut spec = spec.clone();
+        spec["matchConstraints"] = json!({"resourceRules": rules});
+        spec["failurePolicy"] = json!("Fail");
+        let plural = if kind.starts_with('V') { "validatingadmissionpolicies" } else { "mutatingadmissionpolicies" };
+        let object = |kind: &str, spec: &Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "test"}, "spec": spec});
+        self.create(&format!("{ADMISSION}/{plural}"), &object(kind, &spec)).unwrap();
+        let mut binding = binding.clone();
+        binding["policyName"] = json!("test");
+        let bindings = plural.replace("policies", "policybindings");
+        self.create(&format!("{ADMISSION}/{bindings}"), &object(&format!("{kind}Binding"), &binding)).unwrap();
+        self.until(|| {
+            let (code, answer) = self.try_class(probe);
+            code >= 400 || answer["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Webhook"
+        });
+    }
+
+    /// What the API server would say to a class of that name, which there must not be yet.
+    fn try_class(&self, name: &str) -> (u16, Value) {
+        let class = json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "crun2"});
+        let path = "/apis/node.k8s.io/v1/runtimeclasses?dryRun=All";
+        self.request("POST", path, Some(("application/json", &class))).unwrap()
+    }
+
+    /// Takes the policies away again, and awaits that they are gone.
+    pub fn allow_by_policy(&self, probe: &str) {
+        for plural in ["validatingadmissionpolic", "mutatingadmissionpolic"] {
+            for suffix in ["ybindings", "ies"] {
+                let path = format!("{ADMISSION}/{plural}{suffix}/test");
+                if self.find(&path).unwrap().is_some() {
+                    self.delete(&path).unwrap();
+                }
+            }
+        }
+        self.until(|| {
+            let (code, answer) = self.try_class(probe);
+            code < 400 && answer["metadata"]["labels"]["app.kubernetes.io/managed-by"] != "Webhook"
+        });
+    }
+
+    /// Grants a user these rules in the whole cluster, and no others; awaits that they are in force.
+    pub fn grant(&self, user: &str, rules: &[Value]) {
+        const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+        let metadata = json!({"name": user, "labels": {"runtimeclass-installer/test": "true"}});
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules});
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        });
+        for (plural, object) in [("clusterroles", role), ("clusterrolebindings", binding)] {
+            self.apply(&format!("{RBAC}/{plural}/{user}"), "test", true, &object).unwrap();
+        }
+        let all = ["list", "create", "patch", "update", "delete"];
+        let resources = [("node.k8s.io", "runtimeclasses"), ("", "secrets"), ("", "pods")];
+        let granted = |group: &str, resource: &str, verb: &str| {
+            rules.iter().any(|rule| {
+                rule["apiGroups"] == json!([group])
+                    && rule["resources"] == json!([resource])
+                    && rule["verbs"].as_array().unwrap().contains(&json!(verb))
+            })
+        };
+        for (group, resource) in resources {
+            for verb in all {
+                let review = json!({
+                    "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+                    "spec": {"user": user, "resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
+                });
+                let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+                self.until(|| {
+                    self.create(path, &review).unwrap()["status"]["allowed"] == json!(granted(group, resource, verb))
+                });
+            }
+        }
+    }
+
+    /// Asks again until the answer is yes; half a minute is for ever.
+    #[track_caller]
+    fn until(&self, answer: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !answer() {
+            assert!(Instant::now() < deadline, "what was waited for did not come; the API server is {}", self.url());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }

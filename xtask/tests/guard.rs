@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,15 @@ struct Holder {
     process: Child,
     pids: Vec<u32>,
     dir: PathBuf,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// Five API servers that start at the same time are too much for a small machine.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Holder {
     fn start(end: &str) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut process = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(["hold", end])
             .stdin(Stdio::piped())
@@ -29,7 +35,7 @@ impl Holder {
         let mut words: Vec<_> = line.split_whitespace().collect();
         let dir = PathBuf::from(words.pop().unwrap());
         let pids = words.into_iter().map(|word| word.parse().unwrap()).collect();
-        let holder = Self { process, pids, dir };
+        let holder = Self { process, pids, dir, _turn: turn };
         assert_eq!(holder.pids.len(), 2);
         assert!(holder.dir.is_dir() && holder.pids.iter().all(|pid| runs(*pid)));
         holder

@@ -36,9 +36,14 @@ impl HttpClient {
     /// Whether the server says that it is ready; what it says otherwise is the error.
     pub(super) fn check_ready(&self) -> Result<()> {
         // Whoever waits for the server looks after its process, too, and must not be kept from that.
-        match self.within(Duration::from_secs(1), self.exchange("GET", "/readyz", None))? {
-            (200, _) => Ok(()),
-            (code, answer) => bail!("{code} {answer}"),
+        match self.within(Duration::from_secs(1), self.exchange("GET", "/readyz", None)) {
+            Ok((200, _)) => Ok(()),
+            Ok((code, answer)) => bail!("{code} {answer}"),
+            Err(error) => {
+                // The server writes its certificate meanwhile. A client that has read half of it would never connect.
+                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(error)
+            }
         }
     }
 

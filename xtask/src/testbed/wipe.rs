@@ -14,6 +14,8 @@ use super::ControlPlane;
 const LEFTOVERS: &[(&str, &str, &str)] = &[
     ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", ""),
     ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", ""),
+    ("/apis/admissionregistration.k8s.io/v1", "mutatingadmissionpolicybindings", ""),
+    ("/apis/admissionregistration.k8s.io/v1", "mutatingadmissionpolicies", ""),
     ("/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", ""),
     ("/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations", ""),
     ("/apis/apps/v1", "deployments", ""),
@@ -45,7 +47,7 @@ impl ControlPlane {
         let mut policies = false;
         for ((api, plural, _), answer) in LEFTOVERS.iter().zip(self.get_all(&paths)?) {
             let objects = answer["items"].as_array().with_context(|| format!("no list of {plural}: {answer}"))?;
-            policies |= plural.starts_with("validatingadmissionpolic") && !objects.is_empty();
+            policies |= plural.contains("admissionpolic") && !objects.is_empty();
             for object in objects {
                 self.remove(api, plural, object).with_context(|| format!("deleting one of the {plural}"))?;
             }
