@@ -167,9 +167,20 @@ impl std::fmt::Display for Action {
     }
 }
 
-/// Columns as kubectl sets them: as wide as the widest cell, three spaces apart; a column without any cell is left out.
+/// A time of a record, to the second: nobody reads nanoseconds.
+#[must_use]
+pub fn to_the_second(time: &str) -> String {
+    time.parse::<jiff::Timestamp>()
+        .map_or_else(|_| time.to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Columns as kubectl sets them: as wide as the widest cell, three spaces apart; a column without any cell is left out,
+/// and where there are no rows there is no head either.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = rows.into_iter().collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> =
         (0..N).map(|column| if width(column) == 0 { 0 } else { width(column).max(head[column].len()) }).collect();

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::{Outcome, Session, explained, outcome, policy, read_values};
+use super::{Outcome, Session, explained, outcome, policy, read_values, snapshot};
 use crate::cli::{DiffArgs, DryRunArg, InstallArgs, Output, PolicyArgs, RollbackArgs, RunArgs, WishArgs};
 use crate::cluster::Cluster;
 use crate::error::{Error, Exit};
@@ -89,10 +89,7 @@ pub(super) async fn rollback(args: RollbackArgs, session: Session) -> Result<Out
     let release = settings::release(release)?;
     let driver = storage.storage.0;
     let cluster = session.cluster(&run).await?;
-    let snapshot = match Snapshot::read(&cluster, &release, driver).await {
-        Ok(snapshot) => snapshot,
-        Err(error) => return Err(explained(error.into(), &cluster, &release, driver).await),
-    };
+    let snapshot = snapshot(&cluster, &release, driver).await?;
     let record = earlier(&snapshot, &release, revision)?;
     let content = record.content_again().map_err(|error| Error::new(Exit::Failed, error))?;
     let desired = content.desired();

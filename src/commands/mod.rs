@@ -15,6 +15,7 @@ use crate::error::{Error, Exit};
 use crate::log::Log;
 use crate::names::Release;
 use crate::plan::Policy;
+use crate::reconcile::Snapshot;
 use crate::release::Driver;
 use crate::report::Report;
 use crate::settings;
@@ -118,6 +119,13 @@ fn permissions(release: &Release, driver: Driver) -> Vec<Permission> {
     });
     let pods = Permission { verb: "list", group: "", resource: "pods", namespace: None };
     classes.into_iter().chain(records).chain([pods]).collect()
+}
+
+async fn snapshot(cluster: &Cluster, release: &Release, driver: Driver) -> Result<Snapshot, Error> {
+    match Snapshot::read(cluster, release, driver).await {
+        Ok(snapshot) => Ok(snapshot),
+        Err(error) => Err(explained(error.into(), cluster, release, driver).await),
+    }
 }
 
 /// A refusal by the API server, with everything that is missing, so that a role is mended once and not verb by verb.

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use serde::Serialize;
 
-use super::{Outcome, Session, explained, json, yaml};
+use super::{Outcome, Session, explained, json, snapshot, yaml};
 use crate::cli::{HistoryArgs, Output, StatusArgs};
 use crate::cluster::ClusterError;
 use crate::error::{Error, Exit};
@@ -14,7 +14,7 @@ use crate::names::Release;
 use crate::plan::{self, Action, Policy, Wish};
 use crate::reconcile::Snapshot;
 use crate::release::{Record, Stored};
-use crate::report::table;
+use crate::report::{table, to_the_second};
 use crate::settings;
 use crate::values::Existing;
 
@@ -75,10 +75,7 @@ pub(super) async fn status(args: StatusArgs, session: Session) -> Result<Outcome
     let release = settings::release(release)?;
     let driver = storage.storage.0;
     let cluster = session.cluster(&run).await?;
-    let snapshot = match Snapshot::read(&cluster, &release, driver).await {
-        Ok(snapshot) => snapshot,
-        Err(error) => return Err(explained(error.into(), &cluster, &release, driver).await),
-    };
+    let snapshot = snapshot(&cluster, &release, driver).await?;
     let record = &newest(&snapshot, &release)?.record;
     let mut classes = states(&snapshot, &release, record)?;
     let names: BTreeSet<String> = classes.iter().map(|class| class.name.clone()).collect();
@@ -152,6 +149,7 @@ fn states(snapshot: &Snapshot, release: &Release, record: &Record) -> Result<Vec
 impl ReleaseStatus {
     fn table(&self) -> String {
         let Self { release, namespace, revision, status, chart, updated, description, classes } = self;
+        let updated = to_the_second(updated);
         let head = format!(
             "release {namespace}/{release}: {status}\nrevision {revision}, chart {chart}, {updated}: {description}\n\n"
         );
@@ -223,7 +221,8 @@ pub(super) async fn history(args: HistoryArgs, session: Session) -> Result<Outco
             shown.iter().map(|line| {
                 let RevisionLine { revision, updated, status, chart, app_version, description, rollback_revision: _ } =
                     line;
-                [&revision.to_string(), updated, status, chart, app_version, description].map(Clone::clone)
+                [&revision.to_string(), &to_the_second(updated), status, chart, app_version, description]
+                    .map(Clone::clone)
             }),
         ),
         Output::Json => json(&shown)?,

@@ -368,7 +368,9 @@ fn carry_out(case: &Case, plan: &Plan) -> Case {
             }
         }
         Revision::New { revision, status, content } => {
-            records.iter_mut().for_each(|record| record.set_status(Status::Superseded, None));
+            for record in &mut records {
+                record.set_status(Status::Superseded, None);
+            }
             let times = Times { first_deployed: String::new(), now: String::new() };
             let mut record = Record::pending(&release(), *revision, *status, content, &times, "");
             record.set_adopted(&plan.adopted);

@@ -145,13 +145,7 @@ fn another_managers_value_is_overruled_or_left_as_the_flag_says() {
     let bed = Bed::new();
     let values = bed.file("values.yaml", "commonLabels: {team: infra}");
     bed.install(&["-f", &values]);
-    let change = json!({"metadata": {"labels": {"team": "theirs"}}});
-    bed.request(
-        "PATCH",
-        &format!("{}?fieldManager=kubectl-label", class_path("crun")),
-        Some(("application/merge-patch+json", &change)),
-    )
-    .unwrap();
+    bed.relabel("crun", "kubectl-label", "theirs");
     bed.run(&["install", "-f", &values, "--force-conflicts=false"]).exits(7).says(&[
         "apply the RuntimeClass crun",
         "409 Conflict",

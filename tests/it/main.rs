@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
 
+mod classes;
+mod helm;
 mod input;
 mod install;
+mod release;
 mod support;

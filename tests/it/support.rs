@@ -136,14 +136,38 @@ impl Bed {
         list.iter().map(|class| text(&class["metadata"]["name"]).to_owned()).collect()
     }
 
+    /// Sets the label `team` of a class as another field manager.
+    pub fn relabel(&self, class: &str, manager: &str, team: &str) {
+        let change = json!({"metadata": {"labels": {"team": team}}});
+        let path = format!("{}?fieldManager={manager}", class_path(class));
+        let (code, answer) = self.request("PATCH", &path, Some(("application/merge-patch+json", &change))).unwrap();
+        assert_eq!(code, 200, "{answer}");
+    }
+
     /// Requests since a mark.
     pub fn since(&self, mark: Mark) -> Vec<Request> {
         self.cluster.requests_since(&mark).unwrap()
     }
 }
 
+pub const CLASSES: &str = "/apis/node.k8s.io/v1/runtimeclasses";
+
+/// A pod that names a class and never starts: there is no node.
+pub fn pod(name: &str, class: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"runtimeClassName": class, "containers": [{"name": "c", "image": "none"}]},
+    })
+}
+
+pub fn version(class: &Value) -> &str {
+    text(&class["metadata"]["resourceVersion"])
+}
+
 pub fn class_path(name: &str) -> String {
-    format!("/apis/node.k8s.io/v1/runtimeclasses/{name}")
+    format!("{CLASSES}/{name}")
 }
 
 #[track_caller]
