@@ -106,11 +106,7 @@ impl Cluster {
     /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
     pub async fn delete_class(&self, class: &RuntimeClass) -> Result<()> {
         let name = class.metadata.name.as_deref().unwrap_or_default();
-        let preconditions = Preconditions {
-            uid: class.metadata.uid.clone(),
-            resource_version: class.metadata.resource_version.clone(),
-        };
-        self.delete(CLASSES, &format!("delete the RuntimeClass {name}"), name, Some(preconditions)).await
+        self.delete(CLASSES, &format!("delete the RuntimeClass {name}"), name, Some(preconditions(class))).await
     }
 
     /// Replaces the record of who owns which field, of the class that was read.
@@ -235,6 +231,11 @@ impl Cluster {
     }
 }
 
+/// Binds a delete to the very object that was read: another one of that name, or a later version, is left alone.
+fn preconditions(class: &RuntimeClass) -> Preconditions {
+    Preconditions { uid: class.metadata.uid.clone(), resource_version: class.metadata.resource_version.clone() }
+}
+
 fn records(driver: Driver, namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/{}", driver.resource())
 }
@@ -254,4 +255,20 @@ fn built(
 fn json_bytes(operation: &str, value: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value)
         .map_err(|error| ClusterError::Nonsense { operation: operation.to_owned(), source: error.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delete_names_the_object_and_the_version_that_were_read() {
+        let mut class = RuntimeClass::default();
+        class.metadata.uid = Some("u".to_owned());
+        class.metadata.resource_version = Some("7".to_owned());
+        let params = DeleteParams { preconditions: Some(preconditions(&class)), ..DeleteParams::default() };
+        let request = Request::new(CLASSES).delete("crun", &params).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(body["preconditions"], json!({"uid": "u", "resourceVersion": "7"}));
+    }
 }

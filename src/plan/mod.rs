@@ -1,7 +1,7 @@
 //! From what is desired and what is there to what is to be done. Pure: every choice is made here, none while writing.
 //!
-//! Who owns a class is asked in [`owner`], what is to be done about it in this file, what the records say afterwards in
-//! [`revision`]. A plan that deletes is shown who uses the classes before it is carried out ([`Plan::considering`]).
+//! Who owns a class is asked in `owner`, what is to be done about it in this file, what the records say afterwards in
+//! `revision`. A plan that deletes is shown who uses the classes before it is carried out ([`Plan::considering`]).
 
 mod owner;
 mod revision;

@@ -245,3 +245,68 @@ fn object(
     }
     Ok(object)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: jiff::Timestamp = jiff::Timestamp::constant(1_800_000_000, 0);
+
+    fn stored(driver: Driver, change: impl Fn(&mut Value)) -> History {
+        let raw = json!({"name": "r", "version": 3, "manifest": "", "info": {"status": "deployed"}, "unknown": [1]});
+        let labels = BTreeMap::from([("team".to_owned(), "infra".to_owned())]);
+        let record = Record::from_raw(raw.as_object().cloned().unwrap_or_default(), labels).unwrap();
+        let release = Release { name: "r".parse().unwrap(), namespace: "n".parse().unwrap() };
+        let mut object = new_object(driver, &release, &record, TIME).unwrap();
+        object["metadata"]["resourceVersion"] = json!("42");
+        change(&mut object);
+        History::read(driver, vec![serde_json::from_value(object).unwrap()])
+    }
+
+    #[test]
+    fn a_record_is_read_from_what_was_written_with_both_drivers() {
+        for driver in [Driver::Secret, Driver::ConfigMap] {
+            let history = stored(driver, |_| {});
+            let newest = history.newest().unwrap();
+            assert_eq!((newest.object.as_str(), newest.record.revision()), ("sh.helm.release.v1.r.v3", 3));
+            assert_eq!(newest.record.labels, BTreeMap::from([("team".to_owned(), "infra".to_owned())]));
+        }
+    }
+
+    #[test]
+    fn a_record_is_replaced_in_the_version_that_was_read_and_keeps_what_is_unknown() {
+        let history = stored(Driver::Secret, |object| object["metadata"]["labels"]["theirs"] = json!("x"));
+        let newest = history.newest().unwrap();
+        let mut record = newest.record.clone();
+        record.set_status(Status::Superseded, None);
+        let object = newest.replaced(Driver::Secret, &record, TIME).unwrap();
+        assert_eq!(object["metadata"]["resourceVersion"], "42");
+        assert_eq!(object["type"], "helm.sh/release.v1");
+        for (label, value) in [
+            ("status", "superseded"),
+            ("modifiedAt", "1800000000"),
+            ("theirs", "x"),
+            ("team", "infra"),
+            ("version", "3"),
+        ] {
+            assert_eq!(object["metadata"]["labels"][label], value, "{label}");
+        }
+        let again = History::read(Driver::Secret, vec![serde_json::from_value(object).unwrap()]);
+        assert_eq!(again.newest().unwrap().record.raw()["unknown"], json!([1]));
+        assert_eq!(again.newest().unwrap().record.status(), Status::Superseded);
+    }
+
+    #[test]
+    fn what_holds_no_record_is_set_aside_with_its_reason() {
+        for (change, reason) in [
+            (json!({"data": {}}), "it has no key `release`"),
+            (json!({"data": {"release": "%"}}), "it is not base64"),
+            (json!({"data": {"release": "JQ=="}}), "it is not base64"),
+        ] {
+            let history = stored(Driver::Secret, |object| object["data"] = change["data"].clone());
+            assert!(history.damaged[0].reason.starts_with(reason), "{:?}", history.damaged);
+            assert_eq!((history.damaged[0].revision, history.next_revision()), (3, 4));
+            assert!(history.damaged_newest().is_some());
+        }
+    }
+}
