@@ -182,7 +182,12 @@ fn the_table_is_for_people_and_the_termination_log_for_the_pod() {
 fn who_may_not_is_told_so() {
     let bed = Bed::new();
     let ran: Ran = Bed::command_as(&bed.kubeconfig_for("user-0"), &["install"]).output().unwrap().into();
-    ran.exits(5).says(&["cannot list RuntimeClasses: not allowed (403 Forbidden)", "user-0"]);
+    ran.exits(5).says(&[
+        "permissions are missing, grant: list runtimeclasses",
+        "cannot list ",
+        "not allowed (403 Forbidden)",
+        "user-0",
+    ]);
     let broken = std::fs::read_to_string(bed.kubeconfig()).unwrap().replace(&bed.token("admin"), "wrong");
     let broken = bed.file("kubeconfig", &broken);
     bed.run(&["install", "--kubeconfig", &broken])
