@@ -72,7 +72,7 @@ impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
         let exit = match &error {
             ClusterError::Config { .. } => Exit::Usage,
-            ClusterError::Unreachable { .. } => Exit::Unreachable,
+            ClusterError::Unreachable { .. } | ClusterError::TooLate { .. } => Exit::Unreachable,
             ClusterError::Denied { .. } => Exit::Denied,
             ClusterError::Refused { .. } | ClusterError::Nonsense { .. } | ClusterError::Stopped => Exit::Failed,
         };

@@ -2,17 +2,18 @@
 //!
 //! The order is Helm's: a pending record, the classes, the record that is superseded, the record that is deployed. Every
 //! write of something that exists is bound to the version that was read. Where somebody else was faster, nothing more is
-//! done and the caller reads and decides again ([`Progress::Overtaken`]).
+//! done and the caller reads and decides again ([`Progress::Overtaken`]). Why that is enough for any number of runs at
+//! once is said in `plan::turn`.
 
 use std::time::Duration;
 
-use futures::future::{join_all, try_join_all};
+use futures::future::{OptionFuture, join, join_all, try_join_all};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Api, ClusterError};
 use crate::fields;
 use crate::names::Release;
-use crate::plan::{Plan, Revision, Step, Write};
+use crate::plan::{Mark, Plan, Revision, Step, Write};
 use crate::release::{Content, Driver, History, Record, Status, Stored, Times, new_object};
 
 /// Time to put back what a failed replacement took away, and to note a failure, when the deadline has passed.
@@ -58,9 +59,28 @@ pub enum ExecuteError {
         /// Its name, with the namespace.
         object: String,
     },
+    /// The user wished the run to end.
+    #[error("ended before all was done{}", interrupted(done, left, *revision))]
+    Interrupted {
+        /// Classes that were written.
+        done: Vec<String>,
+        /// Classes that were to be written, of which that is not known or that were not.
+        left: Vec<String>,
+        /// The revision that was begun.
+        revision: Option<u32>,
+    },
     /// A record that cannot be written down.
     #[error("the release's record cannot be written")]
     Record(#[source] anyhow::Error),
+}
+
+fn interrupted(done: &[String], left: &[String], revision: Option<u32>) -> String {
+    let list = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        names => format!("; {what}: {}", names.join(", ")),
+    };
+    let record = revision.map(|revision| format!("; revision {revision} is begun and not ended")).unwrap_or_default();
+    list("written", done) + &list("not written, or not known to be", left) + &record
 }
 
 /// How far a plan was carried out.
@@ -72,14 +92,35 @@ pub enum Progress {
     Overtaken,
 }
 
+/// What carrying out a plan came to.
+#[derive(Debug)]
+pub struct Carried {
+    /// How far it got.
+    pub progress: Progress,
+    /// The revision that says what the plan is for, if it was seen or made to be the newest.
+    pub revision: Option<Mark>,
+}
+
+/// What became of the record that a revision begins with.
+enum Begun {
+    /// It is there, and was made by this run.
+    Pending(Stored),
+    /// This run made it, and another has ended it by now.
+    Ended(Mark),
+    /// Another run began a revision first.
+    Late,
+}
+
 /// What of the surroundings the writes need to know.
-pub struct Writer<'a> {
+pub struct Writer<'a, C> {
     /// Where to write.
-    pub cluster: &'a Cluster,
+    pub cluster: &'a C,
     /// The release.
     pub release: &'a Release,
     /// Kind of object that holds the records.
     pub driver: Driver,
+    /// The classes as they were read.
+    pub classes: &'a [RuntimeClass],
     /// The records as they were read.
     pub history: &'a History,
     /// Whether to take over fields that other managers own.
@@ -91,36 +132,62 @@ pub struct Writer<'a> {
 }
 
 /// What a single write came to: fine, or the plan is out of date.
-type Written = Result<Progress, ExecuteError>;
+pub type Written = Result<Progress, ExecuteError>;
 
-impl Writer<'_> {
+impl<C: Api> Writer<'_, C> {
     /// Carries out a plan.
     ///
     /// # Errors
     ///
     /// The first write that failed, or whose answer is not what was sent. Others may have been done by then; another run
     /// completes them. A record that was begun says `failed`, and the last deployed one stays deployed.
-    pub async fn carry_out(&self, plan: &Plan) -> Written {
+    pub async fn carry_out(&self, plan: &Plan) -> Result<Carried, ExecuteError> {
+        let overtaken = |revision| Ok(Carried { progress: Progress::Overtaken, revision });
         let record = match &plan.revision {
             Revision::Same | Revision::Blocked(_) => None,
             Revision::Finish(stored) => Some((**stored).clone()),
             Revision::New { revision, status, content } => match self.begin(*revision, *status, content, plan).await? {
-                Some(stored) => Some(stored),
-                None => return Ok(Progress::Overtaken),
+                Begun::Pending(stored) => Some(stored),
+                Begun::Ended(mark) => return overtaken(Some(mark)),
+                Begun::Late => return overtaken(None),
             },
         };
+        let mark = record.as_ref().or(self.history.newest()).map(|stored| Mark::of(&stored.record));
         // Classes do not depend on one another. All are seen to their end, so that none is left between two writes.
-        let written = join_all(plan.steps.iter().map(|step| self.write(step))).await;
-        match (written.into_iter().collect::<Result<Vec<_>, _>>(), record) {
-            (Ok(all), _) if all.contains(&Progress::Overtaken) => Ok(Progress::Overtaken),
-            (Ok(_), Some(stored)) => self.finish(stored).await,
-            (Ok(_), None) => Ok(Progress::Done),
-            (Err(error), record) => {
+        let writes = join_all(plan.steps.iter().map(|step| self.write(step)));
+        // Who began the first record of all is followed by all others, and has nobody before it to look out for, as long as
+        // it takes no class for right that an uninstall may have taken away since.
+        let is_first = self.history.records.is_empty() && self.history.damaged.is_empty();
+        let relies_on_none = plan.steps.iter().all(|step| step.write != Write::Nothing);
+        let second_look = record.is_some() && !(is_first && relies_on_none);
+        let (written, again) = join(writes, OptionFuture::from(second_look.then(|| self.cluster.list_classes()))).await;
+        let done = written.iter().map(Result::is_ok).collect::<Vec<_>>();
+        match self.conclude(plan, written, again, record.clone()).await {
+            Ok(progress) => Ok(Carried { progress, revision: mark }),
+            Err(ExecuteError::Cluster(ClusterError::Stopped)) => Err(interruption(plan, &done, record.as_ref())),
+            Err(error) => {
                 if let Some(stored) = record {
                     self.fail(&stored, &error).await;
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// What the writes of the classes came to, and the end of the revision if all went well.
+    async fn conclude(
+        &self,
+        plan: &Plan,
+        written: Vec<Written>,
+        again: Option<Result<Vec<RuntimeClass>, ClusterError>>,
+        record: Option<Stored>,
+    ) -> Written {
+        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let holds = again.transpose()?.is_none_or(|again| plan.holds(self.classes, &again));
+        match record {
+            _ if written.contains(&Progress::Overtaken) || !holds => Ok(Progress::Overtaken),
+            Some(stored) => self.finish(stored).await,
+            None => Ok(Progress::Done),
         }
     }
 
@@ -135,13 +202,17 @@ impl Writer<'_> {
     }
 
     async fn apply(&self, desired: &RuntimeClass, live: Option<&RuntimeClass>) -> Written {
-        if let Some((live, entries)) = live.and_then(|live| Some((live, fields::migrated(live)?))) {
-            let migrated = or_overtaken(self.cluster.replace_managed_fields(live, &entries).await)?;
-            if migrated == Progress::Overtaken {
-                return Ok(migrated);
-            }
+        let migrated = match live.and_then(|live| Some((live, fields::migrated(live)?))) {
+            Some((live, entries)) => match self.cluster.replace_managed_fields(live, &entries).await {
+                Err(error) if is_late(&error) => return Ok(Progress::Overtaken),
+                other => Some(other?),
+            },
+            None => None,
+        };
+        match self.cluster.apply_class(desired, migrated.as_ref().or(live), self.force, false).await {
+            Err(error) if is_late(&error) => Ok(Progress::Overtaken),
+            answer => as_sent(desired, &answer?),
         }
-        as_sent(desired, &self.cluster.apply_class(desired, self.force, false).await?)
     }
 
     /// Delete and create, back to back: in between pods that name the class are refused. What can be tried again is, to
@@ -151,9 +222,10 @@ impl Writer<'_> {
             return Ok(Progress::Overtaken);
         }
         let unstoppable = self.cluster.with_grace(Duration::ZERO);
-        let created = unstoppable.apply_class(desired, self.force, false).await.map_err(ExecuteError::from);
+        let created = unstoppable.apply_class(desired, None, self.force, false).await.map_err(ExecuteError::from);
         let error = match created.and_then(|answer| as_sent(desired, &answer)) {
             Ok(progress) => return Ok(progress),
+            Err(ExecuteError::Cluster(error)) if is_late(&error) => return Ok(Progress::Overtaken),
             Err(error) => error,
         };
         let outcome = match self.cluster.with_grace(GRACE).create_class(&as_new(live)).await {
@@ -165,41 +237,46 @@ impl Writer<'_> {
         Err(ExecuteError::NotReplaced { class, outcome, source: Box::new(error) })
     }
 
-    /// Stores the pending record. `None` if another run began one first.
+    /// Stores the pending record.
     async fn begin(
         &self,
         revision: u32,
         status: Status,
         content: &Content,
         plan: &Plan,
-    ) -> Result<Option<Stored>, ExecuteError> {
-        let now = jiff::Timestamp::now();
+    ) -> Result<Begun, ExecuteError> {
+        let now = self.cluster.now();
         let first =
             self.history.records.first().map(|stored| stored.record.first_deployed()).filter(|time| !time.is_empty());
         let times =
             Times { first_deployed: first.map_or_else(|| now.to_string(), str::to_owned), now: now.to_string() };
         let mut record = Record::pending(self.release, revision, status, content, &times, self.description);
         record.set_adopted(&plan.adopted);
+        let mark = Mark::of(&record);
         let object = new_object(self.driver, self.release, &record, now).map_err(ExecuteError::Record)?;
-        match self.cluster.create_record(self.driver, &self.release.namespace, &object).await {
-            Ok(object) => self.stored(object).map(Some),
-            Err(error) if error.is_conflict() => {
-                // Another run's record is found by its labels when the records are read again; what is not found there is
-                // none of Helm's.
-                let objects =
-                    self.cluster.list_records(self.driver, &self.release.namespace, &self.release.name).await?;
-                let history = History::read(self.driver, objects);
-                if history.next_revision() > revision {
-                    return Ok(None);
-                }
-                let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                Err(ExecuteError::RecordTaken {
-                    kind: self.driver.kind(),
-                    object: format!("{}/{name}", self.release.namespace),
-                })
+        // A record that was in the way may be gone when it is looked for: its release was uninstalled.
+        for _ in 0..3 {
+            match self.cluster.create_record(self.driver, &self.release.namespace, &object).await {
+                Ok(object) => return self.stored(object).map(Begun::Pending),
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
+            // Another run's record is found by its labels when the records are read again, or our own, if the answer to a
+            // first try was lost; what is not found there is none of Helm's.
+            let objects = self.cluster.list_records(self.driver, &self.release.namespace, &self.release.name).await?;
+            let history = History::read(self.driver, objects);
+            match history.records.iter().find(|stored| mark.is_of(&stored.record)) {
+                Some(ours) if ours.record.status().is_pending() => return Ok(Begun::Pending(ours.clone())),
+                Some(_) => return Ok(Begun::Ended(mark)),
+                None if history.next_revision() > revision => return Ok(Begun::Late),
+                None => {}
+            }
         }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        Err(ExecuteError::RecordTaken {
+            kind: self.driver.kind(),
+            object: format!("{}/{name}", self.release.namespace),
+        })
     }
 
     fn stored(&self, object: crate::release::Object) -> Result<Stored, ExecuteError> {
@@ -239,7 +316,7 @@ impl Writer<'_> {
     async fn fail(&self, stored: &Stored, error: &ExecuteError) {
         let mut record = stored.record.clone();
         record.set_status(Status::Failed, Some(&format!("failed: {error}")));
-        if let Ok(object) = stored.replaced(self.driver, &record, jiff::Timestamp::now()) {
+        if let Ok(object) = stored.replaced(self.driver, &record, self.cluster.now()) {
             let cluster = self.cluster.with_grace(GRACE);
             let _ = cluster.replace_record(self.driver, &self.release.namespace, &object).await;
         }
@@ -252,7 +329,7 @@ impl Writer<'_> {
     /// As every call.
     pub async fn move_to(&self, stored: &Stored, status: Status, description: Option<&str>) -> Written {
         let mut record = stored.record.clone();
-        let now = jiff::Timestamp::now();
+        let now = self.cluster.now();
         record.set_status(status, description);
         if status == Status::Uninstalled {
             record.set_deleted(&now.to_string());
@@ -264,33 +341,58 @@ impl Writer<'_> {
         }
     }
 
+    /// Deletes a record, if it is still the version that was read.
+    ///
+    /// # Errors
+    ///
+    /// As every call.
+    pub async fn delete(&self, object: &str, version: &str) -> Written {
+        or_overtaken(self.cluster.delete_record(self.driver, &self.release.namespace, object, version).await)
+    }
+
     /// Deletes the oldest records beyond the limit, never the one that is deployed now.
-    async fn prune(&self, newest: &Stored) -> Result<(), ClusterError> {
-        let mut old: Vec<(u32, &str)> = self
-            .history
-            .records
-            .iter()
-            .map(|stored| (stored.record.revision(), stored.object.as_str()))
-            .chain(self.history.damaged.iter().map(|damaged| (damaged.revision, damaged.object.as_str())))
-            .filter(|(_, object)| *object != newest.object)
+    async fn prune(&self, newest: &Stored) -> Result<(), ExecuteError> {
+        let records = self.history.records.iter();
+        let mut old: Vec<(u32, &str, &str)> = records
+            .map(|stored| (stored.record.revision(), stored.object.as_str(), stored.resource_version.as_str()))
+            .chain(
+                self.history
+                    .damaged
+                    .iter()
+                    .map(|damaged| (damaged.revision, damaged.object.as_str(), damaged.resource_version.as_str())),
+            )
+            .filter(|(_, object, _)| *object != newest.object)
             .collect();
         old.sort_unstable();
         let surplus = if self.history_max == 0 { 0 } else { (old.len() + 1).saturating_sub(self.history_max) };
         let surplus = old.into_iter().take(surplus);
-        try_join_all(
-            surplus.map(|(_, object)| self.cluster.delete_record(self.driver, &self.release.namespace, object)),
-        )
-        .await?;
+        // Where somebody else is at it, the next run that writes prunes as well.
+        try_join_all(surplus.map(|(_, object, version)| self.delete(object, version))).await?;
         Ok(())
     }
+}
+
+/// Whether a write came too late for what was read, so that a second look will tell what to do.
+fn is_late(error: &ClusterError) -> bool {
+    error.is_conflict() && !error.is_field_conflict() || error.is_immutable_handler()
 }
 
 fn or_overtaken(result: Result<(), ClusterError>) -> Written {
     match result {
         Ok(()) => Ok(Progress::Done),
-        Err(error) if error.is_conflict() => Ok(Progress::Overtaken),
+        Err(error) if is_late(&error) => Ok(Progress::Overtaken),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is known when the user ends a run between its writes. The record stays as it is: another run goes on from there.
+fn interruption(plan: &Plan, written: &[bool], record: Option<&Stored>) -> ExecuteError {
+    let names = |done: bool| {
+        let writes = plan.steps.iter().zip(written).filter(|(step, _)| step.write != Write::Nothing);
+        writes.filter(|(_, one)| **one == done).map(|(step, _)| step.name.clone()).collect()
+    };
+    let revision = record.map(|stored| stored.record.revision());
+    ExecuteError::Interrupted { done: names(true), left: names(false), revision }
 }
 
 /// Exit code 0 is a promise: what the API server answered is what was sent.
@@ -321,10 +423,12 @@ fn as_new(class: &RuntimeClass) -> RuntimeClass {
 /// # Errors
 ///
 /// As the writes themselves.
-pub async fn rehearse(cluster: &Cluster, plan: &Plan, force: bool) -> Result<(), ExecuteError> {
+pub async fn rehearse<C: Api>(cluster: &C, plan: &Plan, force: bool) -> Result<(), ExecuteError> {
     // A replaced class cannot be tried while the old one is there: its handler is immutable.
     let applied = plan.steps.iter().filter(|step| step.write == Write::Apply).filter_map(|step| step.desired.as_ref());
-    try_join_all(applied.map(async |desired| as_sent(desired, &cluster.apply_class(desired, force, true).await?)))
-        .await?;
+    try_join_all(
+        applied.map(async |desired| as_sent(desired, &cluster.apply_class(desired, None, force, true).await?)),
+    )
+    .await?;
     Ok(())
 }

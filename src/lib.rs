@@ -23,4 +23,5 @@ pub mod release;
 pub mod render;
 pub mod report;
 pub mod settings;
+pub mod uninstall;
 pub mod values;

@@ -1,22 +1,23 @@
 //! Observe, plan, carry out; and again, as long as other runs are faster.
 //!
-//! There is no lock. A run that finds that something changed after it was read reads and decides again. A run's wish is
-//! the newest at most once: when a later one has come after it, the later one counts, and this run only helps to bring
-//! the classes to what the newest record says, since it may have written something in between. So of any number of runs
-//! each begins at most one revision, and all of them end.
+//! There is no lock: `plan::turn` says which run's wish counts, and why every run ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::try_join;
+use jiff::Timestamp;
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-use crate::cluster::{Cluster, ClusterError};
-use crate::error::Error;
-use crate::execute::{Progress, Writer, rehearse};
+use crate::cluster::{Api, ClusterError};
+use crate::error::{Error, Exit};
+use crate::execute::{Carried, ExecuteError, Progress, Writer, rehearse};
 use crate::names::Release;
-use crate::plan::{self, Observed, Others, Plan, Policy, Revision, Step, Wish, Write};
+use crate::plan::{self, Mark, Observed, Others, Plan, Policy, Revision, Step, Turn, Wish, Write};
 use crate::release::{Driver, History, Status};
+
+/// How often to look whether Helm has finished.
+const HELM_POLL: Duration = Duration::from_secs(1);
 
 /// What was read of the cluster.
 pub struct Snapshot {
@@ -34,7 +35,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// A list that failed.
-    pub async fn read(cluster: &Cluster, release: &Release, driver: Driver) -> Result<Self, ClusterError> {
+    pub async fn read<C: Api>(cluster: &C, release: &Release, driver: Driver) -> Result<Self, ClusterError> {
         let records = cluster.list_records(driver, &release.namespace, &release.name);
         let (classes, objects) = try_join(cluster.list_classes(), records).await?;
         let history = History::read(driver, objects);
@@ -116,8 +117,19 @@ pub struct Reconciled {
     pub plan: Plan,
     /// The revision that the classes are of now; `None` if there is no record.
     pub revision: Option<u32>,
-    /// Set if the records went on to a revision of somebody else's, which is what the classes are now.
-    pub superseded_by: Option<u32>,
+    /// Whose wish the classes are.
+    pub outcome: Outcome,
+}
+
+/// Whose wish a run brought the classes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its own.
+    Ours,
+    /// That of a revision which came after it.
+    Superseded(u32),
+    /// The release was uninstalled after this run had recorded its wish.
+    Uninstalled,
 }
 
 /// Makes the cluster what is wished.
@@ -125,51 +137,57 @@ pub struct Reconciled {
 /// # Errors
 ///
 /// Refusals before anything is written, and whatever went wrong while writing.
-pub async fn reconcile(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>) -> Result<Reconciled, Error> {
-    let mut wished_at: Option<u32> = None;
+pub async fn reconcile<C: Api>(cluster: &C, wish: &Wish<'_>, options: &Options<'_>) -> Result<Reconciled, Error> {
+    let mut wished: Option<Mark> = None;
     let mut created_namespace = false;
     let mut written: BTreeMap<String, Step> = BTreeMap::new();
+    let mut helm: Option<(Mark, Timestamp)> = None;
     loop {
         let snapshot = Snapshot::read(cluster, wish.release, options.driver).await?;
-        let newer =
-            wished_at.and_then(|ours| snapshot.history.newest().filter(|newest| newest.record.revision() > ours));
-        let superseded_by = newer.map(|stored| stored.record.revision());
-        let plan = match newer.and_then(|stored| stored.record.content().ok()) {
-            Some(content) => {
+        let history = &snapshot.history;
+        let (plan, outcome) = match plan::turn(history, wished.as_ref()) {
+            Turn::Ours => (decide(cluster, wish, &snapshot, options).await?, Outcome::Ours),
+            Turn::Theirs(stored) => {
+                let content = stored.record.content().map_err(|error| Error::new(Exit::Failed, error))?;
                 let desired = content.desired();
                 let theirs = Wish::again(wish.release, &desired, content);
-                decide(cluster, &theirs, &snapshot, options).await?
+                (decide(cluster, &theirs, &snapshot, options).await?, Outcome::Superseded(stored.record.revision()))
             }
-            None => decide(cluster, wish, &snapshot, options).await?,
+            Turn::Uninstalled => {
+                let plan = plan::uninstall(wish.release, snapshot.observed(), false);
+                (consider(cluster, plan, options.policy, true).await?, Outcome::Uninstalled)
+            }
         };
         let revision = match &plan.revision {
             Revision::New { revision, .. } => Some(*revision),
-            Revision::Same | Revision::Finish(_) => snapshot.history.newest().map(|stored| stored.record.revision()),
+            Revision::Same | Revision::Finish(_) => history.newest().map(|stored| stored.record.revision()),
             Revision::Blocked(_) => None,
         };
-        match options.dry_run {
-            DryRun::None => {}
-            DryRun::Client => return Ok(Reconciled { plan, revision, superseded_by }),
-            DryRun::Server => {
+        if options.dry_run != DryRun::None {
+            if options.dry_run == DryRun::Server {
                 rehearse(cluster, &plan, options.force).await?;
-                return Ok(Reconciled { plan, revision, superseded_by });
             }
+            return Ok(Reconciled { plan, revision, outcome });
         }
         if !plan.changes_anything() {
-            return Ok(Reconciled { plan: together(plan, written), revision, superseded_by });
+            return Ok(Reconciled { plan: together(plan, written), revision, outcome });
         }
-        let usual = usual_description(&plan);
+        if let (Revision::New { .. }, Some(wait)) = (&plan.revision, wait_for_helm(history, &mut helm, cluster.now())) {
+            cluster.pause(HELM_POLL, Some(&wait)).await?;
+            continue;
+        }
         let writer = Writer {
             cluster,
             release: wish.release,
             driver: options.driver,
-            history: &snapshot.history,
+            classes: &snapshot.classes,
+            history,
             force: options.force,
             history_max: options.history_max,
-            description: if options.description.is_empty() { usual } else { options.description },
+            description: if options.description.is_empty() { usual_description(&plan) } else { options.description },
         };
-        let progress = match writer.carry_out(&plan).await {
-            Err(crate::execute::ExecuteError::Cluster(error))
+        let Carried { progress, revision: mark } = match writer.carry_out(&plan).await {
+            Err(ExecuteError::Cluster(error))
                 if error.is_not_found() && options.create_namespace && !created_namespace =>
             {
                 cluster.create_namespace(&wish.release.namespace).await?;
@@ -178,18 +196,28 @@ pub async fn reconcile(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>
             }
             other => other?,
         };
-        if superseded_by.is_none() {
-            wished_at = revision.or(wished_at);
+        if outcome == Outcome::Ours {
+            wished = mark.or(wished);
         }
-        if progress == Progress::Done
-            && !is_overtaken(cluster, wish.release, options.driver, &plan, &snapshot.history).await?
-        {
-            return Ok(Reconciled { plan: together(plan, written), revision, superseded_by });
+        if progress == Progress::Done && !is_overtaken(cluster, wish.release, options.driver, &plan, history).await? {
+            return Ok(Reconciled { plan: together(plan, written), revision, outcome });
         }
         let steps = plan.steps.into_iter().filter(|step| step.write != Write::Nothing);
         written.extend(steps.map(|step| (step.name.clone(), step)));
-        tokio::time::sleep(pause()).await;
+        cluster.pause(pause(), None).await?;
     }
+}
+
+/// What to wait for if Helm may be at work on the release still. `seen` is the revision of Helm's that was met, and when.
+fn wait_for_helm(history: &History, seen: &mut Option<(Mark, Timestamp)>, now: Timestamp) -> Option<String> {
+    let newest = &history.newest()?.record;
+    let since = match seen {
+        Some((mark, since)) if mark.is_of(newest) => *since,
+        _ => seen.insert((Mark::of(newest), now)).1,
+    };
+    let watched = now.duration_since(since).unsigned_abs();
+    plan::helm_may_be_at_work(history, now, watched)
+        .then(|| format!("Helm may be at work on revision {} ({})", newest.revision(), newest.status()))
 }
 
 /// The last plan, with what earlier tries wrote in place of what the last one found done.
@@ -207,8 +235,8 @@ fn together(mut plan: Plan, mut written: BTreeMap<String, Step>) -> Plan {
 
 /// A run that only repaired drift wrote no record, by which others would have noticed it, or it them: it looks once more
 /// whether the newest revision is still the one that it repaired to.
-async fn is_overtaken(
-    cluster: &Cluster,
+async fn is_overtaken<C: Api>(
+    cluster: &C,
     release: &Release,
     driver: Driver,
     plan: &Plan,
@@ -224,7 +252,12 @@ async fn is_overtaken(
 }
 
 /// Decides, with a look at who uses the classes if any are to be deleted.
-async fn decide(cluster: &Cluster, wish: &Wish<'_>, snapshot: &Snapshot, options: &Options<'_>) -> Result<Plan, Error> {
+async fn decide<C: Api>(
+    cluster: &C,
+    wish: &Wish<'_>,
+    snapshot: &Snapshot,
+    options: &Options<'_>,
+) -> Result<Plan, Error> {
     let plan = plan::install(wish, snapshot.observed(), options.policy)?;
     let mut plan = consider(cluster, plan, options.policy, true).await?;
     if let (Some(status), Revision::New { status: begun, .. }) = (options.pending, &mut plan.revision) {
@@ -238,7 +271,7 @@ async fn decide(cluster: &Cluster, wish: &Wish<'_>, snapshot: &Snapshot, options
 /// # Errors
 ///
 /// A refusal, or a list that failed.
-pub async fn consider(cluster: &Cluster, plan: Plan, policy: Policy, prune: bool) -> Result<Plan, Error> {
+pub async fn consider<C: Api>(cluster: &C, plan: Plan, policy: Policy, prune: bool) -> Result<Plan, Error> {
     let at_risk = plan.at_risk();
     if at_risk.is_empty() {
         return Ok(plan);
@@ -263,8 +296,9 @@ fn usual_description(plan: &Plan) -> &'static str {
     }
 }
 
-/// Long enough for another run to get on, and different for each.
-fn pause() -> Duration {
+/// A pause that is long enough for another run to get on, and different for each.
+#[must_use]
+pub fn pause() -> Duration {
     use std::hash::{BuildHasher, RandomState};
     Duration::from_millis(20 + RandomState::new().hash_one(0) % 80)
 }

@@ -1,5 +1,6 @@
 //! From a kubeconfig or the pod's service account to a client with one fast connection.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -32,7 +33,7 @@ pub enum Access {
 }
 
 /// Reads the configuration. Nothing is sent yet.
-pub(super) async fn config(access: &Access) -> Result<Config, ClusterError> {
+async fn config(access: &Access) -> Result<Config, ClusterError> {
     let mut config = match access {
         Access::Kubeconfig { files, context } => {
             let shown = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -60,10 +61,80 @@ async fn from_kubeconfig(files: &[PathBuf], context: Option<&str>) -> anyhow::Re
     Ok(Config::from_custom_kubeconfig(merged, &options).await?)
 }
 
+/// The client, and the way to another one when the configuration changed or the connection is of no use any more.
+pub(super) struct Connection {
+    access: Access,
+    current: RefCell<Current>,
+}
+
+/// A client, and what it was made of.
+struct Current {
+    client: Client,
+    /// Counts the clients, so that of many requests that fail together one makes a new one.
+    number: u32,
+    credentials: String,
+}
+
+impl Connection {
+    /// Reads the configuration; nothing is sent yet. The second part is the API server's URL.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::Config`].
+    pub(super) async fn new(access: &Access) -> Result<(Self, String), ClusterError> {
+        let config = config(access).await?;
+        let current = Current { client: client(&config)?, number: 0, credentials: credentials(&config) };
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        Ok((Self { access: access.clone(), current: RefCell::new(current) }, server))
+    }
+
+    /// The client and its number.
+    pub(super) fn client(&self) -> (Client, u32) {
+        let current = self.current.borrow();
+        (current.client.clone(), current.number)
+    }
+
+    /// Takes another connection, and the configuration as it is now: the API server may have come back with another
+    /// certificate, and the kubelet replaces the files in a pod. `number` is the client that failed. A configuration that
+    /// cannot be read at the moment leaves the old one in place.
+    pub(super) async fn renew(&self, number: u32) {
+        if self.current.borrow().number != number {
+            return;
+        }
+        if let Ok(config) = config(&self.access).await
+            && let Ok(client) = client(&config)
+        {
+            *self.current.borrow_mut() = Current { client, number: number + 1, credentials: credentials(&config) };
+        }
+    }
+
+    /// The same if the credentials are others by now than those of the client with this number. Whether there is a client
+    /// with others.
+    pub(super) async fn renew_credentials(&self, number: u32) -> bool {
+        let before = self.current.borrow().credentials.clone();
+        if self.current.borrow().number != number {
+            return true;
+        }
+        match config(&self.access).await {
+            Ok(config) if credentials(&config) != before => {
+                self.renew(number).await;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What identifies us, to be compared and never shown.
+fn credentials(config: &Config) -> String {
+    let file = config.auth_info.token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    serde_json::to_string(&config.auth_info).unwrap_or_default() + &file.unwrap_or_default()
+}
+
 /// A client with one HTTP/2 connection: requests that go out together share it, so there is one TLS handshake, and no
 /// request waits for another. kube's own connector speaks HTTP/1.1 and leaves Nagle's algorithm on, which costs some
 /// 40 ms a request on loopback (kube-rs issue 2056).
-pub(super) fn client(config: &Config) -> Result<Client, ClusterError> {
+fn client(config: &Config) -> Result<Client, ClusterError> {
     build(config).map_err(|source| ClusterError::Config {
         hint: format!("the configuration for {} cannot be used", config.cluster_url),
         source,

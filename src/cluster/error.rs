@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kube::core::Status;
 
+use crate::fields::HANDLER;
+
 /// A request that did not end as it should, or that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -43,6 +45,14 @@ pub enum ClusterError {
         /// The API server's answer.
         status: Box<Status>,
     },
+    /// The deadline passed with something else than a missing answer.
+    #[error("not done within {}: {reason}", seconds(*waited))]
+    TooLate {
+        /// How long was waited in all.
+        waited: Duration,
+        /// For what.
+        reason: String,
+    },
     /// The user wished the run to end.
     #[error("ended before all was done")]
     Stopped,
@@ -70,6 +80,23 @@ impl ClusterError {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)
+    }
+
+    /// Whether fields are in the way that another manager owns: a conflict of its own kind, that no second look mends.
+    #[must_use]
+    pub fn is_field_conflict(&self) -> bool {
+        let Self::Refused { status, .. } = self else { return false };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
+    }
+
+    /// Whether a class was to get another handler than it has, which the API server never allows.
+    #[must_use]
+    pub fn is_immutable_handler(&self) -> bool {
+        let Self::Refused { status, .. } = self else { return false };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        self.code() == Some(422)
+            && causes.into_iter().any(|cause| cause.field == HANDLER && cause.message.contains("immutable"))
     }
 
     /// Whether there is no such object.

@@ -4,13 +4,16 @@
 //! of the whole run.
 
 mod access;
+mod api;
 mod connect;
 mod error;
 mod request;
 mod users;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::List;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -19,7 +22,9 @@ use kube::core::{ObjectList, Request};
 use serde_json::{Value, json};
 
 pub use access::Permission;
+pub use api::Api;
 pub use connect::Access;
+use connect::Connection;
 pub use error::ClusterError;
 pub use request::{Requests, Stop};
 
@@ -44,10 +49,8 @@ impl Cluster {
     ///
     /// [`ClusterError::Config`] where there is no usable configuration.
     pub async fn new(access: &Access, limit: Duration, log: Log, stop: Stop) -> Result<Self> {
-        let config = connect::config(access).await?;
-        let client = connect::client(&config)?;
-        let server = config.cluster_url.to_string();
-        Ok(Self { sender: Sender::new(client, server.trim_end_matches('/').to_owned(), limit, log, stop) })
+        let (connection, server) = Connection::new(access).await?;
+        Ok(Self { sender: Sender::new(connection, server, limit, log, stop) })
     }
 
     /// Requests sent so far.
@@ -56,25 +59,42 @@ impl Cluster {
         self.sender.sent()
     }
 
-    /// All RuntimeClasses of the cluster.
-    ///
-    /// # Errors
-    ///
-    /// As every call: no answer until the deadline, denied, refused.
-    pub async fn list_classes(&self) -> Result<Vec<RuntimeClass>> {
+    async fn merge_patch(&self, name: &str, operation: &str, patch: &Value) -> Result<RuntimeClass> {
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let request = built(operation, Request::new(CLASSES).patch(name, &params, &Patch::Merge(patch)))?;
+        self.sender.send(operation, request).await
+    }
+
+    async fn delete(&self, path: &str, operation: &str, name: &str, preconditions: Preconditions) -> Result<()> {
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let request = built(operation, Request::new(path).delete(name, &params))?;
+        match self.sender.send::<Value>(operation, request).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+impl Api for Cluster {
+    async fn list_classes(&self) -> Result<Vec<RuntimeClass>> {
         let operation = "list RuntimeClasses";
         let request = built(operation, Request::new(CLASSES).list(&ListParams::default()))?;
         let list: List<RuntimeClass> = self.sender.send(operation, request).await?;
         Ok(list.items)
     }
 
-    /// Applies a class server-side as Helm's field manager, and gives back what the API server made of it. `force` takes
-    /// over fields that another manager owns with another value; `dry_run` only asks what would be.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 for fields of another manager without `force`.
-    pub async fn apply_class(&self, class: &RuntimeClass, force: bool, dry_run: bool) -> Result<RuntimeClass> {
+    async fn apply_class(
+        &self,
+        class: &RuntimeClass,
+        over: Option<&RuntimeClass>,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<RuntimeClass> {
+        let mut class = class.clone();
+        if let Some(read) = over {
+            class.metadata.uid.clone_from(&read.metadata.uid);
+            class.metadata.resource_version.clone_from(&read.metadata.resource_version);
+        }
         let name = class.metadata.name.as_deref().unwrap_or_default();
         let operation = format!("apply the RuntimeClass {name}");
         let params = PatchParams {
@@ -83,70 +103,45 @@ impl Cluster {
             field_validation: Some(ValidationDirective::Strict),
             dry_run,
         };
-        let request = built(&operation, Request::new(CLASSES).patch(name, &params, &Patch::Apply(class)))?;
+        let request = built(&operation, Request::new(CLASSES).patch(name, &params, &Patch::Apply(&class)))?;
         self.sender.send(&operation, request).await
     }
 
-    /// Creates a class with all that is given of it.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    pub async fn create_class(&self, class: &RuntimeClass) -> Result<RuntimeClass> {
+    async fn create_class(&self, class: &RuntimeClass) -> Result<RuntimeClass> {
         let operation = format!("create the RuntimeClass {}", class.metadata.name.as_deref().unwrap_or_default());
         let body = json_bytes(&operation, class)?;
         let request = built(&operation, Request::new(CLASSES).create(&PostParams::default(), body))?;
         self.sender.send(&operation, request).await
     }
 
-    /// Deletes the class that was read, and no other that has its name by now. That it is gone already is fine.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
-    pub async fn delete_class(&self, class: &RuntimeClass) -> Result<()> {
+    async fn delete_class(&self, class: &RuntimeClass) -> Result<()> {
         let name = class.metadata.name.as_deref().unwrap_or_default();
-        self.delete(CLASSES, &format!("delete the RuntimeClass {name}"), name, Some(preconditions(class))).await
+        self.delete(CLASSES, &format!("delete the RuntimeClass {name}"), name, preconditions(class)).await
     }
 
-    /// Replaces the record of who owns which field, of the class that was read.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
-    pub async fn replace_managed_fields(&self, class: &RuntimeClass, fields: &[ManagedFieldsEntry]) -> Result<()> {
+    async fn replace_managed_fields(
+        &self,
+        class: &RuntimeClass,
+        fields: &[ManagedFieldsEntry],
+    ) -> Result<RuntimeClass> {
         let name = class.metadata.name.as_deref().unwrap_or_default();
         let patch = json!({"metadata": {"managedFields": fields, "resourceVersion": class.metadata.resource_version}});
         self.merge_patch(name, &format!("migrate the field owners of the RuntimeClass {name}"), &patch).await
     }
 
-    /// Takes Helm's ownership metadata off the class that was read, and leaves all else.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 if the class changed since it was read.
-    pub async fn disown_class(&self, class: &RuntimeClass) -> Result<()> {
+    async fn disown_class(&self, class: &RuntimeClass) -> Result<()> {
         let name = class.metadata.name.as_deref().unwrap_or_default();
         let patch = json!({"metadata": {
             "resourceVersion": class.metadata.resource_version,
             "labels": {MANAGED_BY_LABEL: null},
             "annotations": {RELEASE_NAME_ANNOTATION: null, RELEASE_NAMESPACE_ANNOTATION: null},
         }});
-        self.merge_patch(name, &format!("take the ownership metadata off the RuntimeClass {name}"), &patch).await
+        self.merge_patch(name, &format!("take the ownership metadata off the RuntimeClass {name}"), &patch)
+            .await
+            .map(drop)
     }
 
-    async fn merge_patch(&self, name: &str, operation: &str, patch: &Value) -> Result<()> {
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let request = built(operation, Request::new(CLASSES).patch(name, &params, &Patch::Merge(patch)))?;
-        self.sender.send::<Value>(operation, request).await.map(drop)
-    }
-
-    /// The objects that hold a release's records.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    pub async fn list_records(&self, driver: Driver, namespace: &str, release: &str) -> Result<Vec<Object>> {
+    async fn list_records(&self, driver: Driver, namespace: &str, release: &str) -> Result<Vec<Object>> {
         let operation =
             format!("list the {} that hold the release's records in namespace {namespace}", driver.resource());
         let params = ListParams::default().labels(&selector(release));
@@ -155,13 +150,7 @@ impl Cluster {
         Ok(list.items)
     }
 
-    /// Stores a new record.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 if there is an object of that name, 404 if there is no
-    /// such namespace.
-    pub async fn create_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
+    async fn create_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
         let operation = format!("create the {} {} in namespace {namespace}", driver.kind(), name_of(object));
         let body = json_bytes(&operation, object)?;
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false };
@@ -169,12 +158,7 @@ impl Cluster {
         self.sender.send(&operation, request).await
     }
 
-    /// Replaces a record by another version of it.
-    ///
-    /// # Errors
-    ///
-    /// As every call; [`ClusterError::Refused`] with code 409 if it is not the version any more that was read.
-    pub async fn replace_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
+    async fn replace_record(&self, driver: Driver, namespace: &Namespace, object: &Value) -> Result<Object> {
         let name = name_of(object);
         let operation = format!("update the {} {name} in namespace {namespace}", driver.kind());
         let body = json_bytes(&operation, object)?;
@@ -183,22 +167,13 @@ impl Cluster {
         self.sender.send(&operation, request).await
     }
 
-    /// Deletes a record. That it is gone already is fine.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    pub async fn delete_record(&self, driver: Driver, namespace: &Namespace, name: &str) -> Result<()> {
+    async fn delete_record(&self, driver: Driver, namespace: &Namespace, name: &str, version: &str) -> Result<()> {
         let operation = format!("delete the {} {name} in namespace {namespace}", driver.kind());
-        self.delete(&records(driver, namespace), &operation, name, None).await
+        let read = Preconditions { uid: None, resource_version: Some(version.to_owned()) };
+        self.delete(&records(driver, namespace), &operation, name, read).await
     }
 
-    /// Creates a namespace. That it exists is fine.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    pub async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
+    async fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
         let operation = format!("create the namespace {namespace}");
         let body =
             json_bytes(&operation, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))?;
@@ -209,25 +184,20 @@ impl Cluster {
         }
     }
 
-    async fn delete(
-        &self,
-        path: &str,
-        operation: &str,
-        name: &str,
-        preconditions: Option<Preconditions>,
-    ) -> Result<()> {
-        let params = DeleteParams { preconditions, ..DeleteParams::default() };
-        let request = built(operation, Request::new(path).delete(name, &params))?;
-        match self.sender.send::<Value>(operation, request).await {
-            Err(error) if error.is_not_found() => Ok(()),
-            other => other.map(drop),
-        }
+    async fn users(&self, classes: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<String>>> {
+        users::users(&self.sender, classes).await
     }
 
-    /// The same cluster for what must not stay half done: with some time left after the deadline, whatever the user wishes.
-    #[must_use]
-    pub fn with_grace(&self, grace: Duration) -> Self {
+    fn with_grace(&self, grace: Duration) -> Self {
         Self { sender: self.sender.with_grace(grace) }
+    }
+
+    async fn pause(&self, time: Duration, reason: Option<&str>) -> Result<()> {
+        self.sender.pause(time, reason).await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connect::Connection;
 use super::error::{ClusterError, seconds};
 use crate::log::Log;
 
@@ -23,6 +25,8 @@ const ONE_TRY: Duration = Duration::from_secs(15);
 /// Waits between tries double from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// A request that is not answered for so long is told of, since a person may be looking.
+const SLOW: Duration = Duration::from_secs(3);
 /// While waiting for the same reason, how often that is said.
 const REMINDER: Duration = Duration::from_secs(10);
 
@@ -72,7 +76,7 @@ impl Stop {
 
 /// Sends requests until they are answered or the deadline has passed.
 pub(super) struct Sender {
-    client: Client,
+    connection: Rc<Connection>,
     server: String,
     started: Instant,
     deadline: Instant,
@@ -86,16 +90,19 @@ pub(super) struct Sender {
 enum Answer<T> {
     Good(T),
     Refused(Box<Status>),
-    /// Worth another try: after so long if the server said so.
-    Again(anyhow::Error, Option<Duration>),
+    /// The server cannot now: worth another try, after so long if it said so.
+    Busy(anyhow::Error, Option<Duration>),
+    /// Nobody knows whether the server did it: worth another try over another connection.
+    Lost(anyhow::Error),
+    /// Not worth another try.
     Broken(anyhow::Error),
 }
 
 impl Sender {
-    pub(super) fn new(client: Client, server: String, limit: Duration, log: Log, stop: Stop) -> Self {
+    pub(super) fn new(connection: Connection, server: String, limit: Duration, log: Log, stop: Stop) -> Self {
         let started = Instant::now();
         Self {
-            client,
+            connection: Rc::new(connection),
             server,
             started,
             deadline: started + limit,
@@ -109,7 +116,7 @@ impl Sender {
     /// The same for what must not stay half done: it has some time left after the deadline, and no wish to stop ends it.
     pub(super) fn with_grace(&self, grace: Duration) -> Self {
         Self {
-            client: self.client.clone(),
+            connection: self.connection.clone(),
             server: self.server.clone(),
             started: self.started,
             deadline: self.deadline.max(Instant::now() + grace),
@@ -131,19 +138,17 @@ impl Sender {
         request: http::Request<Vec<u8>>,
     ) -> Result<T, ClusterError> {
         let mut wait = FIRST_WAIT;
-        let only_reads = request.method() == http::Method::GET;
         loop {
             if self.stop.is_requested() {
                 return Err(ClusterError::Stopped);
             }
-            let one_try = self.one_try(operation, request.clone());
-            // The answer to a write is worth waiting for: without it nobody knows what was done.
-            let answer = tokio::select! {
-                answer = one_try => answer,
-                () = self.stop.requested(), if only_reads => return Err(ClusterError::Stopped),
-            };
-            let (error, asked) = match answer {
+            let (client, number) = self.connection.client();
+            let (error, asked) = match self.answer(operation, &client, &request).await? {
                 Answer::Good(value) => return Ok(value),
+                // A token expires, and somebody puts another one into its file.
+                Answer::Refused(status) if status.code == 401 && self.connection.renew_credentials(number).await => {
+                    continue;
+                }
                 Answer::Refused(status) => {
                     let operation = operation.to_owned();
                     return Err(match status.code {
@@ -154,7 +159,11 @@ impl Sender {
                 Answer::Broken(source) => {
                     return Err(ClusterError::Nonsense { operation: operation.to_owned(), source });
                 }
-                Answer::Again(error, asked) => (error, asked),
+                Answer::Busy(error, asked) => (error, asked),
+                Answer::Lost(error) => {
+                    self.connection.renew(number).await;
+                    (error, None)
+                }
             };
             let pause = asked.unwrap_or_else(|| jittered(wait));
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -168,16 +177,64 @@ impl Sender {
                     source: error,
                 });
             }
-            self.notice(&error, left);
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = self.stop.requested() => return Err(ClusterError::Stopped),
-            }
+            self.notice(&format!(" for the API server at {}", self.server), &format!("{error:#}"));
+            self.sleep(pause).await?;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    async fn one_try<T: DeserializeOwned>(&self, operation: &str, request: http::Request<Vec<u8>>) -> Answer<T> {
+    /// Lets time pass for something else than an answer.
+    pub(super) async fn pause(&self, time: Duration, reason: Option<&str>) -> Result<(), ClusterError> {
+        if let Some(reason) = reason {
+            self.notice("", reason);
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.sleep(time.min(left)).await?;
+        if left > time {
+            return Ok(());
+        }
+        Err(ClusterError::TooLate {
+            waited: self.started.elapsed(),
+            reason: reason.unwrap_or("other runs were faster again and again").to_owned(),
+        })
+    }
+
+    async fn sleep(&self, time: Duration) -> Result<(), ClusterError> {
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = self.stop.requested() => Err(ClusterError::Stopped),
+        }
+    }
+
+    /// One try, with a word to whoever looks on if it takes long.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        client: &Client,
+        request: &http::Request<Vec<u8>>,
+    ) -> Result<Answer<T>, ClusterError> {
+        let only_reads = request.method() == http::Method::GET;
+        let mut one_try = pin!(self.one_try(operation, client, request.clone()));
+        let mut patience = SLOW;
+        loop {
+            tokio::select! {
+                answer = &mut one_try => return Ok(answer),
+                // The answer to a write is worth waiting for: without it nobody knows what was done.
+                () = self.stop.requested(), if only_reads => return Err(ClusterError::Stopped),
+                () = sleep(patience) => {
+                    self.notice(&format!(" for the API server at {}", self.server), "it does not answer");
+                    patience = REMINDER;
+                }
+            }
+        }
+    }
+
+    async fn one_try<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        client: &Client,
+        request: http::Request<Vec<u8>>,
+    ) -> Answer<T> {
         let mut sent = self.sent.get();
         if request.method() == http::Method::GET {
             sent.read += 1;
@@ -189,7 +246,7 @@ impl Sender {
 
         let limit = self.deadline.saturating_duration_since(Instant::now()).min(ONE_TRY);
         let exchange = async {
-            let response = self.client.send(request.map(Body::from)).await?;
+            let response = client.send(request.map(Body::from)).await?;
             let (head, body) = response.into_parts();
             Ok::<_, kube::Error>((head, body.collect_bytes().await?))
         };
@@ -198,38 +255,38 @@ impl Sender {
             Ok(Err(kube::Error::Auth(error))) => {
                 return Answer::Broken(anyhow::Error::from(error).context("no credentials"));
             }
-            Ok(Err(error)) => return Answer::Again(plain(error), None),
-            Err(_) => return Answer::Again(anyhow!("no answer within {}", seconds(limit)), None),
+            Ok(Err(error)) => return Answer::Lost(plain(error)),
+            Err(_) => return Answer::Lost(anyhow!("no answer within {}", seconds(limit))),
         };
         if head.status.is_success() {
             return match serde_json::from_slice(&body) {
                 Ok(value) => Answer::Good(value),
                 // A connection that ends early leaves half a document.
-                Err(error) if error.is_eof() => Answer::Again(anyhow!("the answer was cut short"), None),
+                Err(error) if error.is_eof() => Answer::Lost(anyhow!("the answer was cut short")),
                 Err(error) => Answer::Broken(error.into()),
             };
         }
         let status = status(head.status, &body);
         if head.status.as_u16() == 429 || head.status.is_server_error() {
             let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-            return Answer::Again(anyhow!("{} ({})", status.message, status.code), seconds.map(Duration::from_secs));
+            return Answer::Busy(anyhow!("{} ({})", status.message, status.code), seconds.map(Duration::from_secs));
         }
         Answer::Refused(status)
     }
 
     /// Says what is waited for: at once when the reason is new, then now and again.
-    fn notice(&self, error: &anyhow::Error, left: Duration) {
-        let reason = format!("{error:#}");
+    fn notice(&self, whom: &str, reason: &str) {
         // Requests share a connection: the one that did not make it says no more than that.
         if reason == CANCELED {
             return;
         }
         let mut last = self.last_notice.borrow_mut();
-        if last.as_ref().is_some_and(|(text, when)| *text == reason && when.elapsed() < REMINDER) {
+        if last.as_ref().is_some_and(|(text, when)| text == reason && when.elapsed() < REMINDER) {
             return;
         }
-        self.log.info(&format!("waiting for the API server at {}, {} left: {reason}", self.server, seconds(left)));
-        *last = Some((reason, Instant::now()));
+        let left = seconds(self.deadline.saturating_duration_since(Instant::now()));
+        self.log.info(&format!("waiting{whom}, {left} left: {reason}"));
+        *last = Some((reason.to_owned(), Instant::now()));
     }
 }
 

@@ -7,7 +7,8 @@ use kube::api::ListParams;
 use kube::core::{ListMeta, Request};
 use serde::Deserialize;
 
-use super::{Cluster, ClusterError, built};
+use super::request::Sender;
+use super::{ClusterError, built};
 
 /// Objects asked for at once; large clusters are read in pages.
 const PAGE: u32 = 500;
@@ -88,60 +89,60 @@ impl Workload {
     }
 }
 
-impl Cluster {
-    /// Users of these classes, as `pod namespace/name`, by class. Kinds with pod templates that we may not list are
-    /// passed over; pods must be listed.
-    ///
-    /// # Errors
-    ///
-    /// As every call.
-    pub async fn users(&self, classes: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<String>>, ClusterError> {
-        let pods = std::iter::once(("/api/v1/pods", "pod"));
-        let lists =
-            try_join_all(pods.chain(WORKLOADS).map(|(path, kind)| self.users_of_kind(path, kind, classes))).await?;
-        let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (class, user) in lists.into_iter().flatten() {
-            users.entry(class).or_default().push(user);
-        }
-        Ok(users)
+/// Users of these classes, as `pod namespace/name`, by class. Kinds with pod templates that we may not list are
+/// passed over; pods must be listed.
+///
+/// # Errors
+///
+/// As every call.
+pub(super) async fn users(
+    sender: &Sender,
+    classes: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Vec<String>>, ClusterError> {
+    let pods = std::iter::once(("/api/v1/pods", "pod"));
+    let lists =
+        try_join_all(pods.chain(WORKLOADS).map(|(path, kind)| users_of_kind(sender, path, kind, classes))).await?;
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (class, user) in lists.into_iter().flatten() {
+        users.entry(class).or_default().push(user);
     }
+    Ok(users)
+}
 
-    async fn users_of_kind(
-        &self,
-        path: &'static str,
-        kind: &'static str,
-        classes: &BTreeSet<String>,
-    ) -> Result<Vec<(String, String)>, ClusterError> {
-        let operation = format!("list {kind}s to see who uses the classes");
-        let mut params = ListParams::default().limit(PAGE);
-        if kind == "pod" {
-            params = params.fields("status.phase!=Succeeded,status.phase!=Failed");
+async fn users_of_kind(
+    sender: &Sender,
+    path: &'static str,
+    kind: &'static str,
+    classes: &BTreeSet<String>,
+) -> Result<Vec<(String, String)>, ClusterError> {
+    let operation = format!("list {kind}s to see who uses the classes");
+    let mut params = ListParams::default().limit(PAGE);
+    if kind == "pod" {
+        params = params.fields("status.phase!=Succeeded,status.phase!=Failed");
+    }
+    let mut users = Vec::new();
+    loop {
+        let request = built(&operation, Request::new(path).list(&params))?;
+        let page: Page = match sender.send(&operation, request).await {
+            Ok(page) => page,
+            Err(ClusterError::Denied { .. }) if kind != "pod" => return Ok(Vec::new()),
+            // The pages took so long that the API server forgot where they began: once more, in one piece.
+            Err(error) if error.code() == Some(410) && params.continue_token.is_some() => {
+                users.clear();
+                params.continue_token = None;
+                params.limit = None;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for item in page.items.iter().filter(|item| kind == "pod" || !item.is_over()) {
+            if let Some(class) = item.spec.class().filter(|class| classes.contains(*class)) {
+                users.push((class.to_owned(), format!("{kind} {}/{}", item.metadata.namespace, item.metadata.name)));
+            }
         }
-        let mut users = Vec::new();
-        loop {
-            let request = built(&operation, Request::new(path).list(&params))?;
-            let page: Page = match self.sender.send(&operation, request).await {
-                Ok(page) => page,
-                Err(ClusterError::Denied { .. }) if kind != "pod" => return Ok(Vec::new()),
-                // The pages took so long that the API server forgot where they began: once more, in one piece.
-                Err(error) if error.code() == Some(410) && params.continue_token.is_some() => {
-                    users.clear();
-                    params.continue_token = None;
-                    params.limit = None;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            for item in page.items.iter().filter(|item| kind == "pod" || !item.is_over()) {
-                if let Some(class) = item.spec.class().filter(|class| classes.contains(*class)) {
-                    users
-                        .push((class.to_owned(), format!("{kind} {}/{}", item.metadata.namespace, item.metadata.name)));
-                }
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => return Ok(users),
-            }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok(users),
         }
     }
 }

@@ -9,13 +9,13 @@ use crate::error::{Error, Exit};
 use crate::log::Log;
 use crate::names::Release;
 use crate::plan::{Revision, Wish};
-use crate::reconcile::{DryRun, Options, Reconciled, Snapshot, reconcile};
+use crate::reconcile::{DryRun, Options, Reconciled, Snapshot};
 use crate::release::{Driver, Record, Status, own_chart};
 use crate::render::Desired;
 use crate::report::Report;
 use crate::settings::SettingsError;
 use crate::values::Values;
-use crate::{diff, settings};
+use crate::{diff, reconcile, settings};
 
 /// The input of a run, read and valid before the API server hears of it.
 struct Input {
@@ -145,7 +145,7 @@ fn options(args: &PolicyArgs, driver: Driver, dry_run: Option<DryRunArg>) -> Opt
 }
 
 async fn carried_out(cluster: &Cluster, wish: &Wish<'_>, options: &Options<'_>) -> Result<Reconciled, Error> {
-    match reconcile(cluster, wish, options).await {
+    match reconcile::reconcile(cluster, wish, options).await {
         Ok(done) => Ok(done),
         Err(error) => Err(explained(error, cluster, wish.release, options.driver).await),
     }
@@ -162,10 +162,15 @@ fn reported(
     let mut report =
         Report::new(release, &done.plan, options.dry_run).costing(cluster.requests(), session.started.elapsed());
     report.revision = done.revision;
-    if let Some(newer) = done.superseded_by {
-        report
+    match done.outcome {
+        reconcile::Outcome::Ours => {}
+        reconcile::Outcome::Superseded(newer) => report
             .warnings
-            .push(format!("revision {newer} came after this run's and counts: the classes are what it says"));
+            .push(format!("revision {newer} came after this run's and counts: the classes are what it says")),
+        reconcile::Outcome::Uninstalled => {
+            Status::Uninstalled.word().clone_into(&mut report.status);
+            report.warnings.push("the release was uninstalled after this run had begun, and that counts".to_owned());
+        }
     }
     if let (Revision::Blocked(damaged), DryRun::None) = (&done.plan.revision, options.dry_run) {
         // The classes are as desired, and yet Helm could not go on from here.

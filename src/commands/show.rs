@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Outcome, Session, explained, json, snapshot, yaml};
 use crate::cli::{HistoryArgs, Output, StatusArgs};
-use crate::cluster::ClusterError;
+use crate::cluster::{Api as _, ClusterError};
 use crate::error::{Error, Exit};
 use crate::names::Release;
 use crate::plan::{self, Action, Policy, Wish};

@@ -1,20 +1,23 @@
 //! From what is desired and what is there to what is to be done. Pure: every choice is made here, none while writing.
 //!
 //! Who owns a class is asked in `owner`, what is to be done about it in this file, what the records say afterwards in
-//! `revision`. A plan that deletes is shown who uses the classes before it is carried out ([`Plan::considering`]).
+//! `revision`, whose wish counts among several runs in `turn`. A plan that deletes is shown who uses the classes before it is carried out ([`Plan::considering`]).
 
 mod owner;
 mod revision;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::node::v1::RuntimeClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
 pub use owner::{Others, Owner, releases_to_look_up};
 pub use revision::Revision;
+pub use turn::{Mark, Turn, helm_may_be_at_work, turn};
 
 use crate::fields::{self, Difference};
 use crate::names::Release;
@@ -366,6 +369,19 @@ impl Plan {
     #[must_use]
     pub fn at_risk(&self) -> BTreeSet<String> {
         self.steps.iter().filter(|step| step.deletes()).map(|step| step.name.clone()).collect()
+    }
+
+    /// Whether the classes that the plan does not write are, on a second look, still those that it was made from.
+    #[must_use]
+    pub fn holds(&self, read: &[RuntimeClass], again: &[RuntimeClass]) -> bool {
+        let written: BTreeSet<&str> =
+            self.steps.iter().filter(|step| step.write != Write::Nothing).map(|step| step.name.as_str()).collect();
+        let versions = |classes: &[RuntimeClass]| -> BTreeSet<(String, String)> {
+            let all = classes.iter().map(|class| &class.metadata);
+            let of = |metadata: &ObjectMeta| Some((metadata.name.clone()?, metadata.resource_version.clone()?));
+            all.filter_map(of).filter(|(name, _)| !written.contains(name.as_str())).collect()
+        };
+        versions(read) == versions(again)
     }
 
     /// The plan in the light of who uses the classes that it deletes: what is only pruned is kept for now, what must be

@@ -8,7 +8,7 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 use super::Observed;
 use crate::names::{FIELD_MANAGER, RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE_ANNOTATION, Release};
 use crate::ownership;
-use crate::release::{History, Status};
+use crate::release::{History, Record, Status};
 
 /// Classes that other releases' newest records list, by release.
 pub type Others = BTreeMap<OtherRelease, BTreeSet<String>>;
@@ -22,9 +22,12 @@ fn named_release(class: &RuntimeClass) -> Option<OtherRelease> {
     Some((annotations.get(RELEASE_NAMESPACE_ANNOTATION)?.clone(), annotations.get(RELEASE_NAME_ANNOTATION)?.clone()))
 }
 
-/// Names of the classes that the release has by its records: those of the deployed revision and of all begun after it.
+/// Names of the classes that the release has by its records: those of the last revision that was ever deployed and of all
+/// begun after it. A class that was dropped earlier is gone, and one of that name is somebody else's.
 fn recorded(history: &History) -> BTreeSet<String> {
-    let since = history.deployed().map_or(0, |stored| stored.record.revision());
+    let was_deployed = |record: &Record| matches!(record.status(), Status::Deployed | Status::Superseded);
+    let last = history.records.iter().rev().find(|stored| was_deployed(&stored.record));
+    let since = last.map_or(0, |stored| stored.record.revision());
     history
         .records
         .iter()

@@ -16,6 +16,9 @@ use crate::names::Release;
 /// follows it, and drops what it has no word for; a chart may have any annotations.
 const ADOPTED_ANNOTATION: &str = "runtimeclass-installer/adopted";
 
+/// Key of a record that says that this program wrote it. Helm knows no such key, and drops it from what it writes.
+const WRITER: &str = "writer";
+
 /// What Helm says of an operation while it goes on.
 const UNDERWAY: [&str; 3] = ["", "Initial install underway", "Preparing upgrade"];
 
@@ -170,6 +173,7 @@ impl Record {
             "manifest": content.manifest,
             "apply_method": "ssa",
         });
+        raw[WRITER] = concat!("runtimeclass-installer ", env!("CARGO_PKG_VERSION")).into();
         if let Some(Again { revision, notes, hooks }) = &content.again {
             raw["info"]["notes"] = notes.clone();
             raw["info"]["rollback_revision"] = (*revision).into();
@@ -210,6 +214,12 @@ impl Record {
     #[must_use]
     pub fn description(&self) -> &str {
         self.text(&["info", "description"])
+    }
+
+    /// Whether this program began the revision.
+    #[must_use]
+    pub fn is_by_us(&self) -> bool {
+        self.raw.contains_key(WRITER)
     }
 
     /// When the release was first installed, as RFC 3339.

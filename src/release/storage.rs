@@ -96,6 +96,8 @@ pub struct Damaged {
     pub object: String,
     /// Revision by its label; 0 if that is missing too.
     pub revision: u32,
+    /// The version that was read.
+    pub resource_version: String,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -116,10 +118,13 @@ impl History {
         let mut history = Self::default();
         for object in objects {
             let revision = object.metadata.labels.get("version").and_then(|text| text.parse().ok()).unwrap_or(0);
-            let name = object.metadata.name.clone();
+            let Metadata { name, resource_version, .. } = object.metadata.clone();
             match read(driver, object) {
                 Ok(stored) => history.records.push(stored),
-                Err(error) => history.damaged.push(Damaged { object: name, revision, reason: format!("{error:#}") }),
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    history.damaged.push(Damaged { object: name, revision, resource_version, reason });
+                }
             }
         }
         history.records.sort_by_key(|stored| stored.record.revision());
@@ -139,6 +144,7 @@ impl History {
             revision: stored.record.revision(),
             reason: stored.record.classes().err().map(|error| error.to_string()).unwrap_or_default(),
             object: stored.object,
+            resource_version: stored.resource_version,
         }));
     }
 
