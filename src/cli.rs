@@ -387,6 +387,15 @@ pub struct ValuesArgs {
     /// File of values, - is stdin; may be repeated, the last one wins
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Values as KEY=JSON[,KEY=JSON...] or as one JSON object; may be repeated
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub set_json: Vec<String>,
+    /// Values as KEY=VALUE[,KEY=VALUE...], over those of --set-json; may be repeated
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub set: Vec<String>,
+    /// The same as text whatever they look like, over those of --set; may be repeated
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub set_string: Vec<String>,
 }
 
 /// Where templates come from.

@@ -209,13 +209,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::values::Layers;
 
     fn release() -> Release {
         Release { name: "runtimeclasses".parse().unwrap(), namespace: "kube-system".parse().unwrap() }
     }
 
     fn values(text: &str) -> Values {
-        Values::from_texts(&[Source::new("values.yaml", text)]).unwrap()
+        Values::new(&Layers::of_files(vec![Source::new("values.yaml", text)])).unwrap()
     }
 
     fn templates(text: &str) -> Result<Templates, RenderError> {

@@ -11,7 +11,7 @@ use crate::log::{Level, Log};
 use crate::names::{self, InvalidName, Release};
 use crate::release::RESERVED_LABELS;
 use crate::render::{RenderError, Templates};
-use crate::values::{Source, Strings};
+use crate::values::{Layers, Source, Strings};
 
 /// More text than that is no values file: it is refused rather than read.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -105,14 +105,14 @@ pub fn access(args: &GlobalArgs) -> Result<Access, SettingsError> {
     }
 }
 
-/// The texts of the values, from low precedence to high.
+/// The layers of the user's values.
 ///
 /// # Errors
 ///
 /// A file or folder that cannot be read.
-pub fn values(args: &ValuesArgs) -> Result<Vec<Arc<Source>>, SettingsError> {
-    let ValuesArgs { values_dir, files } = args;
-    let mut sources = match values_dir {
+pub fn layers(args: &ValuesArgs) -> Result<Layers, SettingsError> {
+    let ValuesArgs { values_dir, files, set_json, set, set_string } = args;
+    let mut sources: Vec<Arc<Source>> = match values_dir {
         Some(dir) => folder(dir, &["yaml"])?.into_values().collect(),
         None if Path::new(VALUES_DIR).is_dir() => folder(Path::new(VALUES_DIR), &["yaml"])?.into_values().collect(),
         None => Vec::new(),
@@ -120,7 +120,7 @@ pub fn values(args: &ValuesArgs) -> Result<Vec<Arc<Source>>, SettingsError> {
     for file in files {
         sources.push(text(file)?);
     }
-    Ok(sources)
+    Ok(Layers { files: sources, set_json: set_json.clone(), set: set.clone(), set_string: set_string.clone() })
 }
 
 /// The templates: the user's, or the built-in one.

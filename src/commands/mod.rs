@@ -71,7 +71,7 @@ pub async fn run(cli: Cli, stop: Stop) -> Result<Outcome, Error> {
 }
 
 fn read_values(args: &ValuesArgs, log: Log) -> Result<Values, Error> {
-    let values = Values::from_texts(&settings::values(args)?)?;
+    let values = Values::new(&settings::layers(args)?)?;
     values.unknown.iter().for_each(|line| log.info(line));
     Ok(values)
 }

@@ -1,7 +1,8 @@
 //! What the user asks for: layers of values, merged as Helm merges them, and read into classes.
 //!
-//! Pure: the texts come from [`crate::settings`]. The order of layers is the contract's: presets and built-in defaults,
-//! then each text in the order given.
+//! Pure: the texts come from [`crate::settings`]. Layers, from low to high: built-in defaults and presets, the values of
+//! the chart, each file in the order given, then all `--set-json`, all `--set` and all `--set-string`, which is Helm's
+//! order whatever the order of the flags.
 
 mod class;
 mod decode;
@@ -9,6 +10,7 @@ mod error;
 mod merge;
 mod node;
 mod presets;
+mod set;
 mod yaml;
 
 use std::sync::Arc;
@@ -16,11 +18,52 @@ use std::sync::Arc;
 pub use class::{Class, ClassFields, Existing, Strings, class_from_manifest};
 pub use error::ValuesError;
 pub use node::{Node, Place, Source};
+use set::{Kind, Setter};
 
 /// Keys of the values that this program reads. Others belong to somebody else, as `global` does.
 const KNOWN: [&str; 4] = ["presets", "runtimeClasses", "commonLabels", "commonAnnotations"];
 
 const DEFAULTS: &str = "presets: [rke2]\nruntimeClasses: {}\ncommonLabels: {}\ncommonAnnotations: {}\n";
+
+/// What the user gives, each layer over the one before.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// Texts of YAML files.
+    pub files: Vec<Arc<Source>>,
+    /// Texts of `--set-json`.
+    pub set_json: Vec<String>,
+    /// Texts of `--set`.
+    pub set: Vec<String>,
+    /// Texts of `--set-string`.
+    pub set_string: Vec<String>,
+}
+
+impl Layers {
+    /// Files alone.
+    #[must_use]
+    pub fn of_files(files: Vec<Arc<Source>>) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// All of it in one tree, as Helm keeps it in a record.
+    fn merged(&self) -> Result<Node, ValuesError> {
+        let mut user = Node::empty_map("values");
+        for source in &self.files {
+            merge::merge(&mut user, yaml::parse(source)?);
+        }
+        let mut setter = Setter::default();
+        for (kind, flag, texts) in [
+            (Kind::Json, "--set-json", &self.set_json),
+            (Kind::Typed, "--set", &self.set),
+            (Kind::Text, "--set-string", &self.set_string),
+        ] {
+            for text in texts {
+                setter.apply(kind, &Source::new(flag, text), &mut user)?;
+            }
+        }
+        Ok(user)
+    }
+}
 
 /// Values, merged and understood.
 #[derive(Debug, Clone)]
@@ -38,16 +81,13 @@ pub struct Values {
 }
 
 impl Values {
-    /// Merges the texts in their order over the defaults and reads the classes.
+    /// Merges the layers over the defaults and reads the classes.
     ///
     /// # Errors
     ///
-    /// The first mistake in them, with file, line and column.
-    pub fn from_texts(texts: &[Arc<Source>]) -> Result<Self, ValuesError> {
-        let mut user = Node::empty_map("values");
-        for source in texts {
-            merge::merge(&mut user, yaml::parse(source)?);
-        }
+    /// The first mistake in them, with file or flag, line and column.
+    pub fn new(layers: &Layers) -> Result<Self, ValuesError> {
+        let user = layers.merged()?;
         let mut defaults = yaml::parse(&Source::new("the built-in defaults", DEFAULTS))?;
         if let Some(names) = user.get("presets").or_else(|| defaults.get("presets")) {
             let preset_classes = presets::classes(names)?;

@@ -150,6 +150,24 @@ impl Node {
     }
 }
 
+/// A number as Helm keeps it: values pass through Go's JSON, where each is a float of 64 bits. Whole ones that such a float
+/// holds exactly stay integers.
+#[must_use]
+pub fn number(number: Number) -> Number {
+    const EXACT: u64 = 1 << 53;
+    let is_exact = number.as_i64().is_some_and(|value| value.unsigned_abs() <= EXACT);
+    if is_exact { number } else { number.as_f64().and_then(whole_or_float).unwrap_or(number) }
+}
+
+fn whole_or_float(float: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if float.fract() == 0.0 && float.abs() <= EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within 2^53")]
+        return Some((float as i64).into());
+    }
+    Number::from_f64(float)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use super::*;
 fn values(texts: &[&str]) -> Result<Values, ValuesError> {
     let sources: Vec<_> =
         texts.iter().enumerate().map(|(index, text)| Source::new(format!("{index}.yaml"), *text)).collect();
-    Values::from_texts(&sources)
+    Values::new(&Layers::of_files(sources))
 }
 
 fn names(texts: &[&str]) -> Vec<String> {
@@ -147,4 +147,28 @@ fn what_kubernetes_would_refuse_is_refused_here() {
     ] {
         assert_refused(&text, expected);
     }
+}
+
+#[test]
+fn flags_come_after_files_in_helms_order_whatever_their_own() {
+    let layers = Layers {
+        files: vec![Source::new("0.yaml", "runtimeClasses: {a: {handler: file, labels: {x: file}}}")],
+        set_string: vec!["runtimeClasses.a.labels.x=1".to_owned()],
+        set: vec!["runtimeClasses.a.labels.x=2,runtimeClasses.a.handler=set,runtimeClasses.nvidia=null".to_owned()],
+        set_json: vec!["runtimeClasses.a.handler=\"json\",runtimeClasses.b={\"handler\":\"b\"}".to_owned()],
+    };
+    let classes = Values::new(&layers).unwrap().classes;
+    let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "crun", "nvidia-experimental"]);
+    assert_eq!((classes[0].fields.handler.as_str(), &classes[0].fields.labels["x"]), ("set", &"1".to_owned()));
+}
+
+#[test]
+fn a_mistake_in_a_flag_is_told_with_its_place() {
+    let layers = Layers { set: vec!["runtimeClasses.crun.handlr=x".to_owned()], ..Layers::default() };
+    let error = Values::new(&layers).unwrap_err().to_string();
+    assert!(
+        error.starts_with("--set:1:21: unknown key `handlr`, did you mean `handler`? (class crun)\n  |\n1 | runt"),
+        "{error}"
+    );
 }
