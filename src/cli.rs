@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration;
 use crate::log::LogFormat;
-use crate::names::{Namespace, ReleaseName};
+use crate::names::{Handler, Namespace, ReleaseName};
 use crate::release::Driver;
 use crate::values::Existing;
 
@@ -381,6 +381,10 @@ pub struct ReleaseArgs {
 /// Where values come from, in order of precedence from low to high.
 #[derive(Debug, Args)]
 pub struct ValuesArgs {
+    /// Helm chart archive, plain or in base64, whose name, version and values are the defaults; its templates are not
+    /// run [default: /chart/$NAME.tgz.base64 where it exists]
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
     /// Folder of values: each *.yaml in order of name [default: /config where it exists]
     #[arg(long, value_name = "DIR")]
     pub values_dir: Option<PathBuf>,
@@ -404,6 +408,9 @@ pub struct TemplatesArgs {
     /// Folder of templates that replace the built-in one: runtimeclass.yaml, and what it includes
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// For test clusters: give every class this handler, as runc, and the label runtimeclass-installer/stub=true
+    #[arg(long, value_name = "HANDLER")]
+    pub stub_handler: Option<Handler>,
 }
 
 /// Forms of a result.

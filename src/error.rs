@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::chart::ChartError;
 use crate::cluster::ClusterError;
 use crate::execute::ExecuteError;
 use crate::plan::Refusal;
@@ -108,4 +109,4 @@ macro_rules! usage {
         }
     )*};
 }
-usage!(ValuesError, RenderError, SettingsError);
+usage!(ChartError, ValuesError, RenderError, SettingsError);

@@ -4,6 +4,7 @@
 //! [`ownership`]) → observe ([`cluster`]) → [`plan`] → apply ([`execute`]) → [`report`]. The [`commands`] put them in a
 //! row. Only `settings` reads files and the environment, only `cluster` uses the network; the steps between are pure.
 
+pub mod chart;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

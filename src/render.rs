@@ -335,7 +335,7 @@ mod tests {
             (body("metadata:", "metadata:\n  namespace: x"), ":4:3: unknown key `namespace`"),
             (body("kind:", "spec: {}\nkind:"), ":2:1: unknown key `spec`"),
             (body("handler: {{ class.handler }}", ""), "the key `handler` is missing"),
-            (body("handler:", "---\nhandler:"), "not valid YAML"),
+            (body("handler:", "---\nhandler:"), "one YAML document is expected"),
             (body("kind: RuntimeClass", ""), "the kind must be RuntimeClass"),
             (String::new(), "the apiVersion must be node.k8s.io/v1"),
             (body("metadata:", "metadata:\n  labels: {app.kubernetes.io/managed-by: me}"), "set by this program alone"),

@@ -5,10 +5,12 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::chart::Chart;
 use crate::cli::{GlobalArgs, ReleaseArgs, TemplatesArgs, ValuesArgs};
 use crate::cluster::Access;
+use crate::error::Error;
 use crate::log::{Level, Log};
-use crate::names::{self, InvalidName, Release};
+use crate::names::{self, InvalidName, Release, ReleaseName};
 use crate::release::RESERVED_LABELS;
 use crate::render::{RenderError, Templates};
 use crate::values::{Layers, Source, Strings};
@@ -16,6 +18,7 @@ use crate::values::{Layers, Source, Strings};
 /// More text than that is no values file: it is refused rather than read.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 const VALUES_DIR: &str = "/config";
+const CHART_DIR: &str = "/chart";
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// Something that the user named and that cannot be used.
@@ -109,9 +112,13 @@ pub fn access(args: &GlobalArgs) -> Result<Access, SettingsError> {
 ///
 /// # Errors
 ///
-/// A file or folder that cannot be read.
-pub fn layers(args: &ValuesArgs) -> Result<Layers, SettingsError> {
-    let ValuesArgs { values_dir, files, set_json, set, set_string } = args;
+/// A file or folder that cannot be read, and a chart that cannot be used.
+pub fn layers(args: &ValuesArgs) -> Result<Layers, Error> {
+    let ValuesArgs { chart, values_dir, files, set_json, set, set_string } = args;
+    let chart = chart.clone().or_else(mounted_chart).map(|path| -> Result<Chart, Error> {
+        let bytes = bytes(&path)?;
+        Ok(Chart::read(&path.display().to_string(), &bytes)?)
+    });
     let mut sources: Vec<Arc<Source>> = match values_dir {
         Some(dir) => folder(dir, &["yaml"])?.into_values().collect(),
         None if Path::new(VALUES_DIR).is_dir() => folder(Path::new(VALUES_DIR), &["yaml"])?.into_values().collect(),
@@ -120,7 +127,13 @@ pub fn layers(args: &ValuesArgs) -> Result<Layers, SettingsError> {
     for file in files {
         sources.push(text(file)?);
     }
-    Ok(Layers { files: sources, set_json: set_json.clone(), set: set.clone(), set_string: set_string.clone() })
+    Ok(Layers {
+        chart: chart.transpose()?,
+        files: sources,
+        set_json: set_json.clone(),
+        set: set.clone(),
+        set_string: set_string.clone(),
+    })
 }
 
 /// The templates: the user's, or the built-in one.
@@ -128,7 +141,7 @@ pub fn layers(args: &ValuesArgs) -> Result<Layers, SettingsError> {
 /// # Errors
 ///
 /// As [`Templates::new`], and files that cannot be read.
-pub fn templates(args: &TemplatesArgs) -> Result<Templates, crate::error::Error> {
+pub fn templates(args: &TemplatesArgs) -> Result<Templates, Error> {
     let templates: Result<Templates, RenderError> = match &args.templates {
         Some(dir) => Templates::new(folder(dir, &["yaml", "yml", "tpl"])?),
         None => Templates::built_in(),
@@ -186,19 +199,30 @@ fn folder(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<String, Arc<Source
     Ok(sources)
 }
 
-fn text(path: &Path) -> Result<Arc<Source>, SettingsError> {
-    let mut text = String::new();
-    let stdin = path.as_os_str() == "-";
-    let read = if stdin {
-        std::io::stdin().lock().take(LONGEST_FILE + 1).read_to_string(&mut text)
+/// The chart that helm-controller mounts for the release that it names in the environment.
+fn mounted_chart() -> Option<PathBuf> {
+    let name: ReleaseName = environment("NAME")?.parse().ok()?;
+    Some(Path::new(CHART_DIR).join(format!("{name}.tgz.base64"))).filter(|path| path.exists())
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, SettingsError> {
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(LONGEST_FILE + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text))
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes))
     };
     let length = read.map_err(|error| unreadable(path, error))?;
     if u64::try_from(length).is_ok_and(|length| length > LONGEST_FILE) {
         let limit = format!("it is longer than {} MiB", LONGEST_FILE / 1024 / 1024);
         return Err(unreadable(path, std::io::Error::other(limit)));
     }
-    let name = if stdin { "standard input".to_owned() } else { path.display().to_string() };
+    Ok(bytes)
+}
+
+fn text(path: &Path) -> Result<Arc<Source>, SettingsError> {
+    let not_text = |_| unreadable(path, std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8"));
+    let text = String::from_utf8(bytes(path)?).map_err(not_text)?;
+    let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     Ok(Source::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text)))
 }

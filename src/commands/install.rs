@@ -30,7 +30,10 @@ impl Input {
     fn read(args: WishArgs, log: Log) -> Result<Self, Error> {
         let WishArgs { release, values, templates, labels } = args;
         let release = settings::release(release)?;
-        let values = read_values(&values, log)?;
+        let mut values = read_values(&values, log)?;
+        if let Some(handler) = &templates.stub_handler {
+            values.stub(handler);
+        }
         let templates = settings::templates(&templates)?;
         let desired = templates.render(&values, &release)?;
         let chart = own_chart(templates.main_text(), &values.defaults);

@@ -9,7 +9,10 @@ use crate::{manifest, ownership, settings};
 pub(super) fn template(args: TemplateArgs, log: Log) -> Result<Outcome, Error> {
     let TemplateArgs { release, values, templates } = args;
     let release = settings::release(release)?;
-    let values = read_values(&values, log)?;
+    let mut values = read_values(&values, log)?;
+    if let Some(handler) = &templates.stub_handler {
+        values.stub(handler);
+    }
     let mut desired = settings::templates(&templates)?.render(&values, &release)?;
     let documents = desired.iter_mut().map(|class| {
         ownership::stamp(&mut class.object, &release);

@@ -22,22 +22,51 @@ pub fn merge(base: &mut Node, over: Node) {
     }
 }
 
-/// Lays the user's values over the defaults: maps deeply, anything else replaced, null deletes.
+/// Lays the user's values over the defaults of a chart: maps deeply, anything else replaced. A null deletes a default and
+/// goes with it. Where there is no default it stays, as in Helm; a null among the defaults is none, as in Helm 4.
 #[must_use]
 pub fn coalesce(mut defaults: Node, user: &Node) -> Node {
-    merge(&mut defaults, user.clone());
-    remove_nulls(&mut defaults);
+    let mut user = user.clone();
+    if let (Value::Map(defaults), Value::Map(user)) = (&mut defaults.value, &mut user.value) {
+        // At the top a null goes even where the default is null itself.
+        user.retain(|key, node| node.value != Value::Null || defaults.remove(key).is_none());
+    }
+    without_nulls(&mut defaults, false);
+    overlay(&mut defaults, user);
     defaults
+}
+
+fn overlay(base: &mut Node, over: Node) {
+    match (&mut base.value, over) {
+        (Value::Map(base), Node { value: Value::Map(over), .. }) => {
+            for (key, node) in over {
+                match base.entry(key) {
+                    Entry::Occupied(entry) if node.value == Value::Null => {
+                        entry.remove();
+                    }
+                    Entry::Occupied(mut entry) => overlay(entry.get_mut(), node),
+                    Entry::Vacant(entry) => {
+                        entry.insert(node);
+                    }
+                }
+            }
+        }
+        (_, over) => *base = over,
+    }
 }
 
 /// Nulls in maps say "not this one". In a list a null is an item, and stays.
 pub fn remove_nulls(node: &mut Node) {
+    without_nulls(node, true);
+}
+
+fn without_nulls(node: &mut Node, in_lists: bool) {
     match &mut node.value {
         Value::Map(map) => {
             map.retain(|_, node| node.value != Value::Null);
-            map.values_mut().for_each(remove_nulls);
+            map.values_mut().for_each(|node| without_nulls(node, in_lists));
         }
-        Value::List(items) => items.iter_mut().for_each(remove_nulls),
+        Value::List(items) if in_lists => items.iter_mut().for_each(|node| without_nulls(node, in_lists)),
         _ => {}
     }
 }
@@ -77,6 +106,14 @@ mod tests {
         assert_eq!(coalesced("a: {b: 1, c: 2}", &["a: {b: null}"]), json!({"a": {"c": 2}}));
         assert_eq!(coalesced("a: {b: 1}", &["a: {b: null}", "a: {b: 3}"]), json!({"a": {"b": 3}}));
         assert_eq!(coalesced("a: 1", &["a: null"]), json!({}));
+    }
+
+    #[test]
+    fn null_stays_where_there_is_no_default() {
+        assert_eq!(coalesced("a: {b: 1}", &["a: {c: null}", "d: null"]), json!({"a": {"b": 1, "c": null}, "d": null}));
+        assert_eq!(coalesced("a: null", &["a: null"]), json!({}));
+        assert_eq!(coalesced("a: {b: null, c: [null]}\nd: null", &[]), json!({"a": {"c": [null]}}));
+        assert_eq!(coalesced("a: {b: null}", &["a: {b: null}"]), json!({"a": {"b": null}}));
     }
 
     #[test]

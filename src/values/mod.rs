@@ -10,6 +10,7 @@ mod error;
 mod merge;
 mod node;
 mod presets;
+mod scalar;
 mod set;
 mod yaml;
 
@@ -19,15 +20,26 @@ pub use class::{Class, ClassFields, Existing, Strings, class_from_manifest};
 pub use error::ValuesError;
 pub use node::{Node, Place, Source};
 use set::{Kind, Setter};
+pub use yaml::parse as parse_yaml;
+
+use crate::chart::Chart;
+use crate::names::Handler;
+
+/// Label of a class whose handler is a stub.
+pub const STUB_LABEL: &str = "runtimeclass-installer/stub";
 
 /// Keys of the values that this program reads. Others belong to somebody else, as `global` does.
 const KNOWN: [&str; 4] = ["presets", "runtimeClasses", "commonLabels", "commonAnnotations"];
 
 const DEFAULTS: &str = "presets: [rke2]\nruntimeClasses: {}\ncommonLabels: {}\ncommonAnnotations: {}\n";
+/// A chart says itself which classes it has: a preset comes in only where somebody names it.
+const DEFAULTS_OF_CHART: &str = "presets: []\nruntimeClasses: {}\ncommonLabels: {}\ncommonAnnotations: {}\n";
 
 /// What the user gives, each layer over the one before.
 #[derive(Debug, Default)]
 pub struct Layers {
+    /// A chart: its values are the defaults.
+    pub chart: Option<Chart>,
     /// Texts of YAML files.
     pub files: Vec<Arc<Source>>,
     /// Texts of `--set-json`.
@@ -74,6 +86,8 @@ pub struct Values {
     pub defaults: serde_json::Value,
     /// All of it, defaults and presets included.
     pub merged: serde_json::Value,
+    /// The chart whose values are among the defaults, if there is one.
+    pub chart: Option<Chart>,
     /// The classes that are defined, by name.
     pub classes: Vec<Class>,
     /// Top-level keys that nothing here reads, with their places.
@@ -88,18 +102,24 @@ impl Values {
     /// The first mistake in them, with file or flag, line and column.
     pub fn new(layers: &Layers) -> Result<Self, ValuesError> {
         let user = layers.merged()?;
-        let mut defaults = yaml::parse(&Source::new("the built-in defaults", DEFAULTS))?;
-        if let Some(names) = user.get("presets").or_else(|| defaults.get("presets")) {
-            let preset_classes = presets::classes(names)?;
-            if let node::Value::Map(map) = &mut defaults.value {
-                map.insert("runtimeClasses".to_owned(), preset_classes);
-            }
+        let built_in = if layers.chart.is_some() { DEFAULTS_OF_CHART } else { DEFAULTS };
+        let mut defaults = yaml::parse(&Source::new("the built-in defaults", built_in))?;
+        let of_chart = layers.chart.as_ref().map(|chart| &chart.values);
+        let named = user.get("presets").or_else(|| of_chart.and_then(|values| values.get("presets")));
+        let classes = named.or_else(|| defaults.get("presets")).map(presets::classes).transpose()?;
+        if let (Some(classes), node::Value::Map(map)) = (classes, &mut defaults.value) {
+            map.insert("runtimeClasses".to_owned(), classes);
+        }
+        if let Some(values) = of_chart {
+            defaults = merge::coalesce(defaults, values);
         }
         let shown_defaults = defaults.to_json();
         let merged = merge::coalesce(defaults, &user);
+        let mut defined = merged.clone();
+        merge::remove_nulls(&mut defined);
         Ok(Self {
             defaults: shown_defaults,
-            classes: class::classes(&merged)?,
+            classes: class::classes(&defined)?,
             unknown: match &merged.value {
                 node::Value::Map(map) => {
                     let unknown =
@@ -117,7 +137,16 @@ impl Values {
             },
             user: user.to_json(),
             merged: merged.to_json(),
+            chart: layers.chart.clone(),
         })
+    }
+
+    /// Gives every class this handler, and a label that says so: for clusters that have no other.
+    pub fn stub(&mut self, handler: &Handler) {
+        for Class { fields, .. } in &mut self.classes {
+            fields.handler = handler.clone();
+            fields.labels.insert(STUB_LABEL.to_owned(), "true".to_owned());
+        }
     }
 }
 

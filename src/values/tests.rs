@@ -156,6 +156,7 @@ fn flags_come_after_files_in_helms_order_whatever_their_own() {
         set_string: vec!["runtimeClasses.a.labels.x=1".to_owned()],
         set: vec!["runtimeClasses.a.labels.x=2,runtimeClasses.a.handler=set,runtimeClasses.nvidia=null".to_owned()],
         set_json: vec!["runtimeClasses.a.handler=\"json\",runtimeClasses.b={\"handler\":\"b\"}".to_owned()],
+        chart: None,
     };
     let classes = Values::new(&layers).unwrap().classes;
     let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();
@@ -171,4 +172,44 @@ fn a_mistake_in_a_flag_is_told_with_its_place() {
         error.starts_with("--set:1:21: unknown key `handlr`, did you mean `handler`? (class crun)\n  |\n1 | runt"),
         "{error}"
     );
+}
+
+fn chart(values: &str) -> crate::chart::Chart {
+    crate::chart::Chart {
+        name: "c".to_owned(),
+        version: "1".to_owned(),
+        app_version: None,
+        kube_version: None,
+        metadata: json!({}),
+        values: yaml::parse(&Source::new("c.tgz:values.yaml", values)).unwrap(),
+        templates: Vec::new(),
+    }
+}
+
+#[test]
+fn a_charts_values_are_the_defaults_and_presets_come_in_only_where_they_are_named() {
+    let names = |chart_values: &str, user: &str| -> Vec<String> {
+        let layers = Layers { chart: Some(chart(chart_values)), ..Layers::of_files(vec![Source::new("u.yaml", user)]) };
+        Values::new(&layers).unwrap().classes.iter().map(|class| class.name.to_string()).collect()
+    };
+    let list = "runtimeClasses: [{name: a, handler: a}]";
+    assert_eq!(names(list, ""), ["a"]);
+    assert_eq!(names(list, "presets: [rke2]"), ["a"]);
+    assert_eq!(names(list, "runtimeClasses: [{name: b, handler: b}]"), ["b"]);
+    let map = "runtimeClasses: {a: {handler: a}, b: {handler: b}}";
+    assert_eq!(names(map, "runtimeClasses: {a: null, c: {handler: c}}"), ["b", "c"]);
+    assert_eq!(names(map, "presets: [rke2]"), ["a", "b", "crun", "nvidia", "nvidia-experimental"]);
+    assert_eq!(names("presets: [rke2]\nruntimeClasses: {crun: null}", ""), ["nvidia", "nvidia-experimental"]);
+    assert_eq!(names("", ""), [""; 0]);
+}
+
+#[test]
+fn a_stub_replaces_every_handler_and_says_so() {
+    let mut values = values(&["presets: [rke2]"]).unwrap();
+    values.stub(&"runc".parse().unwrap());
+    assert_eq!(values.classes.len(), 3);
+    for class in &values.classes {
+        assert_eq!(class.fields.handler.as_str(), "runc");
+        assert_eq!(class.fields.labels["runtimeclass-installer/stub"], "true");
+    }
 }

@@ -1,156 +1,214 @@
-//! YAML text to a tree of values with places, read as Helm's YAML library reads it (YAML 1.1's booleans and octals).
+//! YAML text to a tree of values with places, read as Helm's YAML library reads it.
+//!
+//! Two differences are wanted: a key that stands twice is refused, where Helm takes the last one, and so is a second
+//! document, which Helm 3 overlooks and Helm 4 merges.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
-use serde_yaml::{Location, Spanned};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
 use super::error::ValuesError;
 use super::node::{Node, Place, Source, Value};
+use super::scalar;
+
+/// Limit for values in one text, those behind aliases counted as often as they are used.
+const MAX_NODES: usize = 250_000;
+/// Limit for maps and lists within each other.
+const MAX_DEPTH: usize = 100;
+const TAGS: &str = "tag:yaml.org,2002:";
 
 /// Reads one YAML document. An empty text is an empty map, as for Helm.
 ///
 /// # Errors
 ///
-/// Text that is not YAML, more than one document, a duplicate key, or more nodes, depth or aliases than the parser's
-/// budget allows; with its place.
+/// Text that is not YAML, more than one document, a key that stands twice, or more values or depth than the limits; with
+/// its place.
 pub fn parse(source: &Arc<Source>) -> Result<Node, ValuesError> {
-    let start = Place { source: source.clone(), line: 1, column: 1 };
-    let options = serde_yaml::options! {
-        legacy_octal_numbers: true,
-        with_snippet: false,
-        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: 100_000 },
+    let options = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+        emit_comments: false,
+        block_scalar_eof_without_line_feed: true,
     };
-    let parsed: Option<Parsed> = serde_yaml::from_str_with_options(&source.text, options).map_err(|error| {
-        let place = error.location().map_or_else(|| start.clone(), |location| place(source, location));
-        ValuesError::new(format!("not valid YAML: {}", message(&error)), &place)
-    })?;
-    let node = parsed.map_or_else(|| Node::new(Value::Null, start.clone()), |parsed| parsed.into_node(source));
-    match node.value {
-        Value::Map(_) => Ok(node),
-        Value::Null => Ok(Node::new(Value::Map(BTreeMap::new()), start)),
-        other => Err(ValuesError::new(format!("values must be a map of keys, this is {}", other.kind()), &node.place)),
+    let parser = Parser::new_from_str_with_options(&source.text, options);
+    let mut composer = Composer { parser, source, anchors: HashMap::new(), nodes: 0 };
+    let mut documents = composer.documents()?.into_iter();
+    let first = documents.next();
+    if let Some(second) = documents.next() {
+        return Err(ValuesError::new("one YAML document is expected, this is a second one", &second.place));
+    }
+    let start = Place { source: source.clone(), line: 1, column: 1 };
+    match first {
+        None => Ok(Node::new(Value::Map(BTreeMap::new()), start)),
+        Some(node @ Node { value: Value::Map(_), .. }) => Ok(node),
+        Some(Node { value, place, .. }) => {
+            Err(ValuesError::new(format!("values must be a map of keys, this is {}", value.kind()), &place))
+        }
     }
 }
 
-/// The parser's message without the place, which stands in front already.
-fn message(error: &serde_yaml::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    first.split(" at line ").next().unwrap_or(first).trim_start_matches("error: ").to_owned()
+/// A node that an alias can stand for.
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    depth: usize,
 }
 
-fn place(source: &Arc<Source>, location: Location) -> Place {
-    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    Place { source: source.clone(), line: number(location.line()), column: number(location.column()) }
+/// Builds nodes from the parser's events.
+struct Composer<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    source: &'a Arc<Source>,
+    anchors: HashMap<usize, Anchored>,
+    nodes: usize,
 }
 
-/// What the parser hands over: values with the parser's own locations.
-struct Parsed(Spanned<Shape>);
+impl<'a> Composer<'a> {
+    fn place(&self, mark: Marker) -> Place {
+        Place { source: self.source.clone(), line: mark.line(), column: mark.col() + 1 }
+    }
 
-enum Shape {
-    Scalar(Value),
-    List(Vec<Parsed>),
-    Map(Vec<(Spanned<String>, Parsed)>),
-}
+    fn error(&self, message: impl Into<String>, mark: Marker) -> ValuesError {
+        ValuesError::new(message, &self.place(mark))
+    }
 
-impl Parsed {
-    fn into_node(self, source: &Arc<Source>) -> Node {
-        let value = match self.0.value {
-            Shape::Scalar(value) => value,
-            Shape::List(items) => Value::List(items.into_iter().map(|item| item.into_node(source)).collect()),
-            Shape::Map(entries) => Value::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, parsed)| {
-                        let mut node = parsed.into_node(source);
-                        node.key_place = Some(place(source, key.referenced));
-                        (key.value, node)
-                    })
-                    .collect(),
-            ),
+    fn next(&mut self) -> Result<(Event<'a>, Span), ValuesError> {
+        match self.parser.next() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(self.error(format!("not valid YAML: {}", error.info()), *error.marker())),
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    /// All documents that say something.
+    fn documents(&mut self) -> Result<Vec<Node>, ValuesError> {
+        let mut documents = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(documents),
+                (Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _) => {}
+                (event, span) => {
+                    let node = self.node(event, span, 0)?;
+                    if node.value != Value::Null {
+                        documents.push(node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, nodes: usize, mark: Marker) -> Result<(), ValuesError> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > MAX_NODES {
+            return Err(self.error(format!("more than {MAX_NODES} values, aliases counted as what they repeat"), mark));
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, ValuesError> {
+        if depth > MAX_DEPTH {
+            return Err(self.error(format!("nested deeper than {MAX_DEPTH} maps and lists"), span.start));
+        }
+        self.count(1, span.start)?;
+        let before = self.nodes;
+        let (value, anchor) = match event {
+            Event::Alias(id) => return self.alias(id, span.start, depth),
+            Event::Scalar(text, style, anchor, tag) => (self.scalar(&text, style, tag.as_deref(), span.start)?, anchor),
+            Event::SequenceStart(_, anchor, _) => (self.list(depth)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.map(depth)?, anchor),
+            other => return Err(self.error(format!("a value is expected, found {other:?}"), span.start)),
         };
-        Node::new(value, place(source, self.0.referenced))
-    }
-}
-
-impl<'de> Deserialize<'de> for Parsed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Spanned::deserialize(deserializer).map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor)
-    }
-}
-
-struct ShapeVisitor;
-
-impl<'de> Visitor<'de> for ShapeVisitor {
-    type Value = Shape;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any value")
+        let node = Node::new(value, self.place(span.start));
+        if anchor > 0 {
+            let nodes = self.nodes - before + 1;
+            self.count(nodes, span.start)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth: height(&node) });
+        }
+        Ok(node)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Shape, E> {
-        Ok(Shape::Scalar(Value::Bool(value)))
+    fn alias(&mut self, id: usize, mark: Marker, depth: usize) -> Result<Node, ValuesError> {
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(self.error("this alias stands within what it is an alias of", mark));
+        };
+        let (nodes, below) = (anchored.nodes, anchored.depth);
+        if depth + below > MAX_DEPTH {
+            return Err(self.error(format!("nested deeper than {MAX_DEPTH} maps and lists"), mark));
+        }
+        self.count(nodes, mark)?;
+        let node = self.anchors.get(&id).map(|anchored| anchored.node.clone());
+        node.ok_or_else(|| self.error("an alias of nothing", mark))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Shape, E> {
-        Ok(Shape::Scalar(Value::Number(value.into())))
+    fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: Marker) -> Result<Value, ValuesError> {
+        let tag = tag.map(|tag| Cow::Owned::<str>(format!("{}{}", tag.handle(), tag.suffix())));
+        // The tag `!` alone makes a quoted scalar plain: so says go-yaml.
+        let is_plain = style == ScalarStyle::Plain || tag.as_deref() == Some("!");
+        let tag = tag.as_deref().filter(|tag| *tag != "!").map(|tag| tag.strip_prefix(TAGS).unwrap_or("another"));
+        scalar::resolve(text, is_plain, tag).map_err(|message| self.error(message, mark))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Shape, E> {
-        Ok(Shape::Scalar(Value::Number(value.into())))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Shape, E> {
-        Number::from_f64(value)
-            .map(|number| Shape::Scalar(Value::Number(number)))
-            .ok_or_else(|| E::custom("a number must be finite"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Shape, E> {
-        Ok(Shape::Scalar(Value::String(value.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Scalar(Value::Null))
-    }
-
-    fn visit_none<E: serde::de::Error>(self) -> Result<Shape, E> {
-        self.visit_unit()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
-        Shape::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Shape, A::Error> {
+    fn list(&mut self, depth: usize) -> Result<Value, ValuesError> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (event, span) => items.push(self.node(event, span, depth + 1)?),
+            }
         }
-        Ok(Shape::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Shape, A::Error> {
-        let mut entries: Vec<(Spanned<String>, Parsed)> = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
+    fn map(&mut self, depth: usize) -> Result<Value, ValuesError> {
+        let mut map = BTreeMap::new();
+        let mut written = BTreeSet::new();
+        loop {
+            let (event, span) = match self.next()? {
+                (Event::MappingEnd, _) => return Ok(Value::Map(map)),
+                next => next,
+            };
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let key = self.node(event, span, depth + 1)?;
+            let (event, value_span) = self.next()?;
+            let mut node = self.node(event, value_span, depth + 1)?;
+            if is_merge {
+                self.merge(&mut map, node, value_span.start)?;
+                continue;
+            }
+            let name = scalar::key(key.value).map_err(|message| self.error(message, span.start))?;
+            node.key_place = Some(key.place);
+            if !written.insert(name.clone()) {
+                return Err(self.error(format!("the key {name:?} stands twice in one map"), span.start));
+            }
+            map.insert(name, node);
         }
-        let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.value.as_str()).collect();
-        keys.sort_unstable();
-        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(A::Error::custom(format_args!("the key {:?} stands twice in one map", pair[0]))),
-            None => Ok(Shape::Map(entries)),
+    }
+
+    /// `<<`: takes the entries of a map, or of several of which the first wins. What is written later wins over it, and it
+    /// wins over what was written before: that, too, is go-yaml's way.
+    fn merge(&self, map: &mut BTreeMap<String, Node>, node: Node, mark: Marker) -> Result<(), ValuesError> {
+        let maps = match node.value {
+            Value::List(items) => items,
+            _ => vec![node],
+        };
+        for node in maps.into_iter().rev() {
+            match node.value {
+                Value::Map(entries) => map.extend(entries),
+                other => {
+                    return Err(self.error(format!("`<<` takes a map or a list of maps, found {}", other.kind()), mark));
+                }
+            }
         }
+        Ok(())
+    }
+}
+
+/// How many maps and lists stand within each other from here on.
+fn height(node: &Node) -> usize {
+    match &node.value {
+        Value::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
+        Value::Map(map) => 1 + map.values().map(height).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -220,5 +278,43 @@ mod tests {
         let mut deep = "a: ".to_owned() + &"[".repeat(100_000);
         deep.push('\n');
         assert!(read(&deep).is_err());
+        let deeper: Vec<String> = (1..200).map(|level| format!("a{level}: &a{level} [*a{}]", level - 1)).collect();
+        let error = read(&format!("a0: &a0 [x]\n{}\n", deeper.join("\n"))).unwrap_err().to_string();
+        assert!(error.contains("nested deeper than 100 maps and lists"), "{error}");
+        assert!(read("a: &a [*a]\n").is_err());
+    }
+
+    #[test]
+    fn too_many_values_end_in_a_message() {
+        let error = read(&format!("a: [{}]", "x,".repeat(MAX_NODES))).unwrap_err().to_string();
+        assert!(error.contains("more than 250000 values"), "{error}");
+    }
+
+    #[test]
+    fn keys_aliases_and_merges() {
+        let text = "base: &base {a: 1, b: 2}\nyes: *base\n1: {<<: *base, b: 3}\n2.5: {b: 3, <<: *base}\n\
+                    x: {<<: [{a: 5}, *base]}\n";
+        assert_eq!(
+            read(text).unwrap().to_json(),
+            json!({"base": {"a": 1, "b": 2}, "true": {"a": 1, "b": 2}, "1": {"a": 1, "b": 3}, "2.5": {"a": 1, "b": 2}, "x": {"a": 5, "b": 2}})
+        );
+        for (text, expected) in [
+            ("a: {<<: 1}", "v.yaml:1:9: `<<` takes a map or a list of maps, found a number"),
+            ("? [a]\n: 1", "v.yaml:1:3: a key must be text, found a list"),
+            ("~: 1", "v.yaml:1:1: a key must be text, found null"),
+            ("a: *gone", "v.yaml:1:4: not valid YAML"),
+            ("a: !!int x", "v.yaml:1:"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_document_after_the_first_is_none() {
+        assert_eq!(read("a: 1\n---\n").unwrap().to_json(), json!({"a": 1}));
+        assert_eq!(read("---\n---\na: 1\n...\n").unwrap().to_json(), json!({"a": 1}));
+        let error = read("a: 1\n---\nb: 2\n").unwrap_err().to_string();
+        assert!(error.starts_with("v.yaml:3:1: one YAML document is expected"), "{error}");
     }
 }

@@ -250,9 +250,9 @@ fn rollback_goes_to_what_was_deployed_before_or_to_a_revision() {
     let bed = Bed::new();
     bed.run(&["rollback"]).exits(2).says(&["is not installed"]);
     for label in ["one", "two", "three"] {
-        bed.install(&["-f", &bed.file("v.yaml", &format!("commonLabels: {{n: {label}}}"))]);
+        bed.install(&["-f", &bed.file("v.yaml", &format!("commonLabels: {{step: {label}}}"))]);
     }
-    let label = |bed: &Bed| text(&bed.class("crun")["metadata"]["labels"]["n"]).to_owned();
+    let label = |bed: &Bed| text(&bed.class("crun")["metadata"]["labels"]["step"]).to_owned();
     let ran = bed.run(&["rollback", "-o", "json"]).exits(0);
     assert_eq!((ran.json()["revision"].clone(), label(&bed)), (json!(4), "two".to_owned()));
     bed.run(&["rollback", "runtimeclasses", "1"]).exits(0);

@@ -24,7 +24,7 @@ fn assert_set(file: &str, kind: Kind, text: &str, expected: &Data) {
 
 #[track_caller]
 fn assert_refused(kind: Kind, text: &str, expected: &str) {
-    let error = set_into("l: [1]\nm: {n: 1}\n", &[(kind, text)]).unwrap_err().to_string();
+    let error = set_into("l: [1]\nm: {p: 1}\n", &[(kind, text)]).unwrap_err().to_string();
     assert!(error.starts_with(expected), "{text}\n--- gave\n{error}\n--- expected\n{expected}");
 }
 
@@ -109,7 +109,7 @@ fn json_is_json() {
     ] {
         assert_set("", Kind::Json, text, &expected);
     }
-    assert_set("m: {n: 1}", Kind::Json, r#"{"m": {"x": 1}}"#, &json!({"m": {"n": 1, "x": 1}}));
+    assert_set("m: {p: 1}", Kind::Json, r#"{"m": {"x": 1}}"#, &json!({"m": {"p": 1, "x": 1}}));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_is_wrong_is_told_with_the_flag_and_the_place_in_it() {
         ("m[0]=1", "--set:1:1: \"m\" is no list but a map, from v.yaml:2:4"),
         ("l.a=1", "--set:1:1: \"l\" is no map but a list, from v.yaml:1:4"),
         ("l[0][0]=1", "--set:1:5: \"[0]\" is no list but a number"),
-        ("m=1,m.n=2", "--set:1:5: \"m\" is no map but a number, from --set:1:3"),
+        ("m=1,m.p=2", "--set:1:5: \"m\" is no map but a number, from --set:1:3"),
         (&deep, "--set:1:61: names nest deeper than 30, Helm's limit"),
         (&many, "--set:1:92: more than 30 indices in a row"),
         ("a[65536]=,b[65536]=,c[65536]=,d[65536]=", "--set:1:39: the flags make more than 262144 list items"),
