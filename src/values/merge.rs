@@ -64,9 +64,15 @@ fn without_nulls(node: &mut Node, in_lists: bool) {
     match &mut node.value {
         Value::Map(map) => {
             map.retain(|_, node| node.value != Value::Null);
-            map.values_mut().for_each(|node| without_nulls(node, in_lists));
+            for node in map.values_mut() {
+                without_nulls(node, in_lists);
+            }
         }
-        Value::List(items) if in_lists => items.iter_mut().for_each(|node| without_nulls(node, in_lists)),
+        Value::List(items) if in_lists => {
+            for node in items {
+                without_nulls(node, in_lists);
+            }
+        }
         _ => {}
     }
 }

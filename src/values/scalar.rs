@@ -1,15 +1,24 @@
 //! What a scalar of YAML stands for, by the rules of go-yaml 2, with which Helm reads values: YAML 1.1 as far as its
 //! users know it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Number;
 
 use super::node::{Value, number};
 
 /// A scalar as its tag or its look makes it; `Err` says why it cannot be that.
 pub fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, String> {
+    match raw(text, is_plain, tag)? {
+        Value::Number(exact) => Ok(Value::Number(number(exact))),
+        other => Ok(other),
+    }
+}
+
+/// The same, with numbers as they are before they pass through Go's JSON.
+fn raw(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, String> {
     match tag {
         None if is_plain => by_look(text),
-        None | Some("str" | "timestamp") => Ok(Value::String(text.to_owned())),
         Some(tag @ ("bool" | "int" | "float" | "null")) => {
             let value = by_look(text)?;
             let fits = match &value {
@@ -20,19 +29,39 @@ pub fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, S
             };
             fits.then_some(value).ok_or_else(|| format!("{text:?} is no !!{tag}"))
         }
-        Some("binary") => Err("!!binary is not supported: leave the tag out".to_owned()),
-        Some(_) => Ok(Value::String(text.to_owned())),
+        Some("binary") => {
+            let base64: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            let bytes = STANDARD.decode(base64).map_err(|_| format!("{text:?} is no !!binary, which is base64"))?;
+            Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Some("timestamp") => Err("there is no !!timestamp in values, write it as text".to_owned()),
+        // Quoted, or of a tag that means nothing here.
+        _ => Ok(Value::String(text.to_owned())),
     }
 }
 
 /// The key of a map that a scalar stands for. JSON has text only: numbers and booleans are written as Go writes them.
-pub fn key(value: Value) -> Result<String, String> {
+pub fn key(text: &str, is_plain: bool, tag: Option<&str>) -> Result<String, String> {
+    if is_plain && tag.is_none() {
+        match text {
+            ".nan" | ".NaN" | ".NAN" => return Ok(".nan".to_owned()),
+            ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Ok(".inf".to_owned()),
+            "-.inf" | "-.Inf" | "-.INF" => return Ok("-.inf".to_owned()),
+            _ => {}
+        }
+    }
+    key_of(raw(text, is_plain, tag)?)
+}
+
+/// The key that a value stands for which was not written as a key: behind an alias.
+pub fn key_of(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
         Value::Bool(value) => Ok(value.to_string()),
-        Value::Number(number) => match number.as_i64() {
-            Some(number) => Ok(number.to_string()),
-            None => Ok(float_key(number.as_f64().unwrap_or_default())),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Ok(number.to_string()),
+            (None, Some(number)) => Err(format!("the key {number} is beyond the integers that a key may be, quote it")),
+            (None, None) => Ok(float_key(number.as_f64().unwrap_or_default())),
         },
         other => Err(format!("a key must be text, found {}", other.kind())),
     }
@@ -71,32 +100,39 @@ fn integer(plain: &str) -> Option<Number> {
         [b'0', _, ..] => (&unsigned[1..], 8),
         _ => (unsigned, 10),
     };
+    // go-yaml's own notation of binary numbers takes a second sign.
+    if let Some(digits @ ("+" | "-")) = plain.strip_prefix("0b").and_then(|digits| digits.get(..1)) {
+        return i64::from_str_radix(&plain[2..], 2).ok().filter(|_| plain.len() > 2 + digits.len()).map(Number::from);
+    }
     if !digits.starts_with(|first: char| first.is_digit(radix)) {
         return None;
     }
     let size = u64::from_str_radix(digits, radix).ok()?;
     if is_negative {
-        (size <= 1 << 63).then(|| number(size.wrapping_neg().cast_signed().into()))
+        (size <= 1 << 63).then(|| size.wrapping_neg().cast_signed().into())
     } else if plain.starts_with('+') && size > i64::MAX as u64 {
         None
     } else {
-        Some(number(size.into()))
+        Some(size.into())
     }
 }
 
 fn float(plain: &str) -> Option<Number> {
     let looks_so = plain.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
-    plain.parse().ok().filter(|_| looks_so).and_then(Number::from_f64).map(number)
+    plain.parse().ok().filter(|_| looks_so).and_then(Number::from_f64)
 }
 
-/// Go's shortest form of a float of 32 bits: with an exponent below 1e-4 and from 1e21 on.
+/// Go's shortest form of a float of 32 bits: with an exponent below 1e-4 and from 1e6 on.
 fn float_key(float: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are what Helm's YAML library takes here")]
     let float = float as f32;
+    if float.is_infinite() {
+        return if float > 0.0 { ".inf".to_owned() } else { "-.inf".to_owned() };
+    }
     let scientific = format!("{float:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..21).contains(&exponent) => {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
         }
@@ -128,6 +164,7 @@ mod tests {
             ("nULL", json!("nULL")),
             ("0x1F", json!(31)),
             ("0b101", json!(5)),
+            ("0b-1", json!(-1)),
             ("0o17", json!(15)),
             ("017", json!(15)),
             ("-017", json!(-15)),
@@ -164,16 +201,31 @@ mod tests {
         assert_eq!(tagged("yes", "bool"), Ok(Value::Bool(true)));
         assert_eq!(tagged("x", "int"), Err("\"x\" is no !!int".to_owned()));
         assert_eq!(tagged("1.5", "int"), Err("\"1.5\" is no !!int".to_owned()));
+        assert_eq!(tagged("aGk=", "binary"), Ok(Value::String("hi".to_owned())));
+        assert!(tagged("?", "binary").is_err());
+        assert!(tagged("2001-01-01", "timestamp").is_err());
         assert_eq!(tagged("1", "mine"), Ok(Value::String("1".to_owned())));
     }
 
     #[test]
     fn keys_are_text_as_go_writes_it() {
-        for (text, expected) in
-            [("yes", "true"), ("0x10", "16"), ("1.5", "1.5"), ("1e21", "1e+21"), ("0.00001", "1e-05"), ("1e3", "1000")]
-        {
-            assert_eq!(key(resolve(text, true, None).unwrap()).unwrap(), expected, "{text}");
+        for (text, expected) in [
+            ("yes", "true"),
+            ("0x10", "16"),
+            ("1.5", "1.5"),
+            ("1e21", "1e+21"),
+            ("1e6", "1e+06"),
+            ("0.00001", "1e-05"),
+            ("1e3", "1000"),
+            ("-0.0", "-0"),
+            ("1e300", ".inf"),
+            ("-.INF", "-.inf"),
+            ("9007199254740993", "9007199254740993"),
+        ] {
+            assert_eq!(key(text, true, None).unwrap(), expected, "{text}");
         }
-        assert!(key(Value::Null).is_err());
+        for text in ["~", "18446744073709551615"] {
+            assert!(key(text, true, None).is_err(), "{text}");
+        }
     }
 }

@@ -30,8 +30,9 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, ValuesError> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
         emit_comments: false,
-        block_scalar_eof_without_line_feed: true,
+        block_scalar_eof_without_line_feed: false,
     };
+    check_directives(source)?;
     let parser = Parser::new_from_str_with_options(&source.text, options);
     let mut composer = Composer { parser, source, anchors: HashMap::new(), nodes: 0 };
     let mut documents = composer.documents()?.into_iter();
@@ -46,6 +47,18 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, ValuesError> {
         Some(Node { value, place, .. }) => {
             Err(ValuesError::new(format!("values must be a map of keys, this is {}", value.kind()), &place))
         }
+    }
+}
+
+/// A directive before the document is refused: Helm 4 refuses every one, and Helm 3 every version but 1.1.
+fn check_directives(source: &Arc<Source>) -> Result<(), ValuesError> {
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    match source.text.lines().enumerate().find(|(_, line)| !is_blank(line)) {
+        Some((index, line)) if line.starts_with('%') => {
+            let place = Place { source: source.clone(), line: index + 1, column: 1 };
+            Err(ValuesError::new("values have no YAML directives, leave this line out", &place))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -142,11 +155,8 @@ impl<'a> Composer<'a> {
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: Marker) -> Result<Value, ValuesError> {
-        let tag = tag.map(|tag| Cow::Owned::<str>(format!("{}{}", tag.handle(), tag.suffix())));
-        // The tag `!` alone makes a quoted scalar plain: so says go-yaml.
-        let is_plain = style == ScalarStyle::Plain || tag.as_deref() == Some("!");
-        let tag = tag.as_deref().filter(|tag| *tag != "!").map(|tag| tag.strip_prefix(TAGS).unwrap_or("another"));
-        scalar::resolve(text, is_plain, tag).map_err(|message| self.error(message, mark))
+        let (is_plain, tag) = kind(style, tag);
+        scalar::resolve(text, is_plain, tag.as_deref()).map_err(|message| self.error(message, mark))
     }
 
     fn list(&mut self, depth: usize) -> Result<Value, ValuesError> {
@@ -168,14 +178,32 @@ impl<'a> Composer<'a> {
                 next => next,
             };
             let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
-            let key = self.node(event, span, depth + 1)?;
+            let written_key = match &event {
+                Event::Scalar(text, style, _, tag) => {
+                    let (is_plain, tag) = kind(*style, tag.as_deref());
+                    // As a value it may be none, as `.inf`; as a key it is text all the same.
+                    Some(scalar::key(text, is_plain, tag.as_deref()).map_err(|error| self.error(error, span.start))?)
+                }
+                _ => None,
+            };
+            let anchored = matches!(&event, Event::Scalar(_, _, anchor, _) if *anchor > 0);
+            let key = match &written_key {
+                Some(text) if !anchored => {
+                    self.count(1, span.start)?;
+                    Node::new(Value::String(text.clone()), self.place(span.start))
+                }
+                _ => self.node(event, span, depth + 1)?,
+            };
             let (event, value_span) = self.next()?;
             let mut node = self.node(event, value_span, depth + 1)?;
             if is_merge {
                 self.merge(&mut map, node, value_span.start)?;
                 continue;
             }
-            let name = scalar::key(key.value).map_err(|message| self.error(message, span.start))?;
+            let name = match written_key {
+                Some(name) => name,
+                None => scalar::key_of(key.value).map_err(|message| self.error(message, span.start))?,
+            };
             node.key_place = Some(key.place);
             if !written.insert(name.clone()) {
                 return Err(self.error(format!("the key {name:?} stands twice in one map"), span.start));
@@ -201,6 +229,17 @@ impl<'a> Composer<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a scalar's look tells what it is, and the name of its tag. The tag `!` alone makes text of anything.
+fn kind(style: ScalarStyle, tag: Option<&Tag>) -> (bool, Option<Cow<'static, str>>) {
+    let tag = tag.map(|tag| format!("{}{}", tag.handle(), tag.suffix()));
+    let is_plain = style == ScalarStyle::Plain && tag.as_deref() != Some("!");
+    let name = tag.filter(|tag| tag != "!").map(|tag| match tag.strip_prefix(TAGS) {
+        Some(name) => Cow::Owned(name.to_owned()),
+        None => Cow::Borrowed("another"),
+    });
+    (is_plain, name)
 }
 
 /// How many maps and lists stand within each other from here on.

@@ -221,11 +221,11 @@ impl<'a> Assignments<'a> {
     /// What follows `name[index]`
     fn item(&mut self, list: &mut Vec<Node>, index: usize, names: usize, indices: usize) -> Result<Flow, ValuesError> {
         let start = self.at;
-        let (unexpected, last) = self.until(&['[', '.', '=']);
+        let (unexpected, stop) = self.until(&['[', '.', '=']);
         if !unexpected.is_empty() {
             return Err(self.error(format!("expected `=`, `.` or `[` after an index, found {unexpected:?}"), start));
         }
-        match last {
+        match stop {
             None => Ok(Flow::End),
             Some('[') => {
                 if indices == MAX_INDICES {
@@ -332,7 +332,8 @@ impl<'a> Assignments<'a> {
         if self.kind == Kind::Text {
             return Value::String(text);
         }
-        match text.to_ascii_lowercase().as_str() {
+        // Go takes the long s for an s where it compares words.
+        match text.to_ascii_lowercase().replace('ſ', "s").as_str() {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
             "null" => Value::Null,

@@ -76,6 +76,7 @@ fn types_are_told_from_text_unless_all_is_text() {
     for (text, expected) in [
         ("true", json!(true)),
         ("False", json!(false)),
+        ("falſe", json!(false)),
         ("NULL", json!(null)),
         ("0", json!(0)),
         ("-7", json!(-7)),
