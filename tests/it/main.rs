@@ -10,3 +10,4 @@ mod input;
 mod install;
 mod release;
 mod support;
+mod values_compare;
