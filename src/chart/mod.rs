@@ -4,6 +4,8 @@
 //! So a chart is taken only if its templates can be seen to make RuntimeClasses and nothing else. Pure: the bytes come
 //! from [`crate::settings`], and nothing of an archive is ever written to a disk.
 
+mod metadata;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -32,7 +34,7 @@ pub struct Chart {
     pub app_version: Option<String>,
     /// `kubeVersion` in Chart.yaml: the versions of Kubernetes that the chart is for.
     pub kube_version: Option<String>,
-    /// All of Chart.yaml.
+    /// Chart.yaml as Helm's records keep it: the keys that Helm knows, each of the type that Helm reads.
     pub metadata: serde_json::Value,
     /// The default values, from values.yaml.
     pub values: Node,
@@ -74,7 +76,7 @@ impl Chart {
             Some(Err(_)) => Err(unusable(format!("{file} is not UTF-8"))),
         };
         let metadata = text(METADATA)?.ok_or_else(|| unusable(format!("it has no {METADATA}")))?;
-        let metadata = parse_yaml(&metadata)?.to_json();
+        let metadata = metadata::read(&parse_yaml(&metadata)?)?;
         let values = match text(VALUES)? {
             Some(source) => parse_yaml(&source)?,
             None => Node::empty_map(VALUES),
@@ -90,9 +92,6 @@ impl Chart {
         }
         if optional("type").as_deref() == Some("library") {
             return Err(unusable("it is a library and installs nothing".to_owned()));
-        }
-        if metadata["dependencies"].as_array().is_some_and(|list| !list.is_empty()) {
-            return Err(unusable("it depends on other charts, which this program does not install".to_owned()));
         }
         let templates = templates(files).map_err(unusable)?;
         if !templates.is_empty() && values.get("runtimeClasses").is_none() {

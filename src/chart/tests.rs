@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::*;
 
-const CHART: &str = "apiVersion: v2\nname: mine\nversion: 0.1.0\nappVersion: '1'\nextra: {a: 1}\n";
+const CHART: &str = "apiVersion: v2\nname: mine\nversion: 0.1.0\nappVersion: 1.5\nkeywords: [a]\nextra: {a: 1}\nannotations: {a: 1, b: null}\n\
+     maintainers: [{name: me, age: 7}]\ndeprecated: false\ndependencies: []\n";
 const CLASSES: &str = "runtimeClasses: [{name: crun, handler: crun}]\n";
 const TEMPLATE: &str = "{{- range .Values.runtimeClasses }}\nkind: RuntimeClass\n{{- end }}\n";
 
@@ -57,8 +58,12 @@ fn an_archive_is_read_in_any_order_plain_and_in_base64() {
     for bytes in [packed.as_slice(), lines.as_bytes()] {
         let chart = Chart::read("c.tgz", bytes).unwrap();
         assert_eq!((chart.name.as_str(), chart.version.as_str()), ("mine", "0.1.0"));
-        assert_eq!(chart.app_version.as_deref(), Some("1"));
-        assert_eq!(chart.metadata["extra"], json!({"a": 1}));
+        assert_eq!(chart.app_version.as_deref(), Some("1.5"));
+        assert_eq!(
+            chart.metadata,
+            json!({"apiVersion": "v2", "name": "mine", "version": "0.1.0", "appVersion": "1.5", "keywords": ["a"],
+                   "annotations": {"a": "1"}, "maintainers": [{"name": "me"}], "deprecated": false})
+        );
         assert_eq!(chart.values.to_json()["runtimeClasses"][0]["name"], "crun");
         assert_eq!(chart.templates.len(), 3);
     }
@@ -78,7 +83,7 @@ fn what_makes_anything_but_runtimeclasses_is_refused() {
         (
             "c/Chart.yaml",
             "apiVersion: v2\nname: a\nversion: '1'\ndependencies: [{name: b}]",
-            "it depends on other charts",
+            "c.tgz:Chart.yaml:4:1: the chart depends on other charts",
         ),
         ("c/Chart.yaml", "apiVersion: v2\nname: a\nversion: '1'\ntype: library", "it is a library"),
     ] {
@@ -105,7 +110,17 @@ fn what_is_no_chart_is_told() {
         (vec![("c/values.yaml", "")], "it has no Chart.yaml"),
         (vec![("c/Chart.yaml", "")], "Chart.yaml has no text as `apiVersion`"),
         (vec![("c/Chart.yaml", "apiVersion: v2\nversion: '1'")], "Chart.yaml has no text as `name`"),
-        (vec![("c/Chart.yaml", "apiVersion: v2\nname: a\nversion: 1")], "Chart.yaml has no text as `version`"),
+        (vec![("c/Chart.yaml", "apiVersion: v2\nname: a")], "Chart.yaml has no text as `version`"),
+        (
+            vec![("c/Chart.yaml", "apiVersion: v2\nname: [a]")],
+            "c.tgz:Chart.yaml:2:7: `name` must be text, found a list",
+        ),
+        (vec![("c/Chart.yaml", "keywords: a")], "c.tgz:Chart.yaml:1:11: `keywords` must be a list, found a string"),
+        (
+            vec![("c/Chart.yaml", "annotations: [a]")],
+            "c.tgz:Chart.yaml:1:14: `annotations` must be a map, found a list",
+        ),
+        (vec![("c/Chart.yaml", "deprecated: 'no'")], "`deprecated` must be true or false, found a string"),
         (vec![("c/Chart.yaml", "apiVersion: v9\nname: a")], "its apiVersion is \"v9\""),
         (vec![("c/Chart.yaml", "a: [")], "c.tgz:Chart.yaml:1:"),
         (

@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::names::Release;
 use crate::plan::{Revision, Wish};
 use crate::reconcile::{DryRun, Options, Reconciled, Snapshot};
-use crate::release::{Driver, Record, Status, own_chart};
+use crate::release::{Driver, Record, Status, own_chart, users_chart};
 use crate::render::Desired;
 use crate::report::Report;
 use crate::settings::SettingsError;
@@ -36,7 +36,10 @@ impl Input {
         }
         let templates = settings::templates(&templates)?;
         let desired = templates.render(&values, &release)?;
-        let chart = own_chart(templates.main_text(), &values.defaults);
+        let chart = match &values.chart {
+            Some(chart) => users_chart(chart),
+            None => own_chart(templates.main_text(), &values.defaults),
+        };
         Ok(Self { release, desired, chart, labels: settings::labels(&labels)?, values })
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub use record::{Again, ChartName, Content, Record, Status, Times};
 pub use storage::{Damaged, Driver, History, Object, RESERVED_LABELS, Stored, new_object, object_name, selector};
 
+use crate::chart::Chart;
 use crate::render::Desired;
 use crate::{fields, manifest};
 
@@ -79,6 +80,21 @@ impl Content {
             && (name.name.as_str(), name.version.as_str()) == (chart("name"), chart("version"))
             && record.labels == self.labels
     }
+}
+
+/// The user's chart, as Helm keeps it in a record.
+#[must_use]
+pub fn users_chart(chart: &Chart) -> Value {
+    use base64::Engine as _;
+    let file = |(name, data): &(String, Vec<u8>)| json!({"name": name, "data": base64::engine::general_purpose::STANDARD.encode(data)});
+    json!({
+        "metadata": chart.metadata,
+        "lock": null,
+        "templates": chart.templates.iter().map(file).collect::<Vec<_>>(),
+        "values": chart.values.to_json(),
+        "schema": null,
+        "files": null,
+    })
 }
 
 /// The chart that records name when the user brings none: this program and its template.

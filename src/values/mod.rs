@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use class::{Class, ClassFields, Existing, Strings, class_from_manifest};
 pub use error::ValuesError;
-pub use node::{Node, Place, Source};
+pub use node::{Node, Place, Source, Value};
 use set::{Kind, Setter};
 pub use yaml::parse as parse_yaml;
 

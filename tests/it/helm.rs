@@ -21,13 +21,18 @@ use crate::support::{Bed, Ran, class_path, text};
 macro_rules! with_each_helm {
     ($($test:ident)*) => {
         mod helm_3 {
-            $(#[test] fn $test() { super::$test(&super::Pair::new(super::Program::Helm3)); })*
+            use super::*;
+            $(#[test] fn $test() { super::$test(&Pair::new(Program::Helm3)); })*
         }
         mod helm_4 {
-            $(#[test] fn $test() { super::$test(&super::Pair::new(super::Program::Helm4)); })*
+            use super::*;
+            $(#[test] fn $test() { super::$test(&Pair::new(Program::Helm4)); })*
         }
     };
 }
+
+// Below the macro, which it uses.
+mod chart;
 
 with_each_helm! {
     helm_shows_what_we_installed

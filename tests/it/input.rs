@@ -1,6 +1,6 @@
 //! Bad input: one message with its place, exit code 2, and the API server never hears of it.
 
-use crate::support::{Bed, Ran, run};
+use crate::support::{Bed, Ran, packed, run};
 
 #[test]
 fn bad_input_is_told_with_its_place_and_nothing_is_sent() {
@@ -48,6 +48,41 @@ fn bad_input_is_told_with_its_place_and_nothing_is_sent() {
     ] {
         bed.run(&[&["install"], &arguments[..]].concat()).exits(2).says(&[expected]);
     }
+    assert_eq!(bed.since(mark).len(), 0);
+}
+
+#[test]
+fn a_chart_that_makes_more_than_runtimeclasses_is_refused_and_nothing_is_sent() {
+    let bed = Bed::new();
+    let chart = bed.folder.path().join("c.tgz");
+    let metadata = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
+    let mark = bed.mark().unwrap();
+    for (files, expected) in [
+        (
+            [
+                ("c/values.yaml", "runtimeClasses: []\n"),
+                ("c/templates/a.yaml", "kind: RuntimeClass\n---\nkind: DaemonSet\n"),
+            ],
+            "c.tgz: templates/a.yaml:3 makes the kind \"DaemonSet\", and this program installs nothing but RuntimeClasses",
+        ),
+        (
+            [("c/values.yaml", "enabled: true\n"), ("c/templates/a.yaml", "kind: RuntimeClass\n")],
+            "its values.yaml has no `runtimeClasses`",
+        ),
+        (
+            [("c/values.yaml", "runtimeClasses:\n  a: {handlr: b}\n"), ("c/templates/a.yaml", "kind: RuntimeClass\n")],
+            "c.tgz:values.yaml:2:7: unknown key `handlr`, did you mean `handler`? (class a)",
+        ),
+    ] {
+        let files: Vec<_> = [("c/Chart.yaml", metadata)].into_iter().chain(files).collect();
+        std::fs::write(&chart, packed(&files)).unwrap();
+        for command in ["install", "diff"] {
+            bed.run(&[command, "--chart", chart.to_str().unwrap()]).exits(2).says(&[expected]);
+        }
+    }
+    std::fs::write(&chart, "apiVersion: v2").unwrap();
+    let ran = bed.run(&["install", "--chart", chart.to_str().unwrap()]).exits(2);
+    ran.says(&["c.tgz: it is neither a gzip archive nor one in base64"]);
     assert_eq!(bed.since(mark).len(), 0);
 }
 

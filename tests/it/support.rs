@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use xtask::testbed::{ClusterGuard, ControlPlane, Mark, Request};
 
@@ -72,6 +74,18 @@ impl From<Output> for Ran {
 /// Runs the program without any cluster around.
 pub fn run(arguments: &[&str]) -> Ran {
     program(arguments).output().unwrap().into()
+}
+
+/// A gzipped tar of these files.
+pub fn packed(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
 }
 
 /// A cluster of the test's own, and a folder for its files.

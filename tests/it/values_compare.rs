@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
 use xtask::testbed::assets::{self, Program};
 
-use crate::support::program;
+use crate::support::{packed, program};
 
 const CHART: [(&str, &str); 3] = [
     ("printer/Chart.yaml", "apiVersion: v2\nname: printer\nversion: 0.1.0\n"),
@@ -79,15 +77,8 @@ struct Printers {
 impl Printers {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        for (path, text) in CHART {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(text.len() as u64);
-            header.set_mode(0o644);
-            archive.append_data(&mut header, path, text.as_bytes()).unwrap();
-        }
         let chart = folder.path().join("printer.tgz");
-        std::fs::write(&chart, archive.into_inner().unwrap().finish().unwrap()).unwrap();
+        std::fs::write(&chart, packed(&CHART)).unwrap();
         let helms = [Program::Helm3, Program::Helm4].map(|helm| assets::path(helm).unwrap());
         Self { helms, folder, chart }
     }
