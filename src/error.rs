@@ -93,7 +93,7 @@ impl From<ExecuteError> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let exit = match &refusal {
-            Refusal::Foreign { .. } => Exit::Foreign,
+            Refusal::Foreign { .. } | Refusal::NotAStub { .. } => Exit::Foreign,
             Refusal::HandlerChange { .. } | Refusal::InUse { .. } => Exit::Refused,
         };
         Self::new(exit, refusal.into())

@@ -81,6 +81,7 @@ fn policy(args: &PolicyArgs) -> Policy {
         existing: if args.take_ownership { Existing::Adopt } else { args.existing },
         recreate: args.handler_change == crate::cli::HandlerChange::Recreate,
         force_in_use: args.in_use == InUse::Force,
+        stub_over_real: false,
     }
 }
 

@@ -122,7 +122,7 @@ fn states(snapshot: &Snapshot, release: &Release, record: &Record) -> Result<Vec
     let content = record.content().map_err(|error| Error::new(Exit::Failed, error))?;
     let desired = content.desired();
     let wish = Wish::again(release, &desired, content);
-    let policy = Policy { existing: Existing::Skip, recreate: true, force_in_use: false };
+    let policy = Policy { existing: Existing::Skip, recreate: true, force_in_use: false, stub_over_real: true };
     let plan = plan::install(&wish, snapshot.observed(), policy)?;
     let handler = |class: &Option<RuntimeClass>| class.as_ref().map(|class| class.handler.clone());
     Ok(plan

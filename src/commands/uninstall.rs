@@ -16,7 +16,12 @@ pub(super) async fn uninstall(args: UninstallArgs, session: Session) -> Result<O
     let release = settings::release(release)?;
     let driver = storage.storage.0;
     let cluster = session.cluster(&run).await?;
-    let policy = Policy { existing: Existing::Fail, recreate: false, force_in_use: in_use == InUse::Force };
+    let policy = Policy {
+        existing: Existing::Fail,
+        recreate: false,
+        force_in_use: in_use == InUse::Force,
+        stub_over_real: false,
+    };
     let options = Options { driver, policy, keep_history, delete_adopted };
     let removed = match uninstall::uninstall(&cluster, &release, options).await {
         Ok(removed) => removed,

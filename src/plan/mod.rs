@@ -24,7 +24,7 @@ use crate::names::Release;
 use crate::ownership;
 use crate::release::{Again, Content, History};
 use crate::render::Desired;
-use crate::values::Existing;
+use crate::values::{Existing, STUB_LABEL};
 
 /// An object with this annotation and the value `keep` is never deleted by Helm, nor by this program.
 const KEEP_ANNOTATION: &str = "helm.sh/resource-policy";
@@ -111,6 +111,9 @@ pub struct Policy {
     pub recreate: bool,
     /// Whether classes may be deleted while something uses them.
     pub force_in_use: bool,
+    /// Whether a stub may take the place of a class that is none. It may not; but who only looks has to be told more than
+    /// that.
+    pub stub_over_real: bool,
 }
 
 /// What a release is to be.
@@ -161,6 +164,12 @@ pub enum Refusal {
         /// Each class with its owner.
         classes: Vec<(String, Owner)>,
     },
+    /// Classes that are no stubs where the run has stubs for them: pods that rely on the real handler would get another.
+    #[error("{}", not_a_stub(classes))]
+    NotAStub {
+        /// Each class with its handler now.
+        classes: Vec<(String, String)>,
+    },
     /// Handlers that would have to change, and `--handler-change fail`.
     #[error("{}", handler_change(classes))]
     HandlerChange {
@@ -186,6 +195,17 @@ fn foreign(classes: &[(String, Owner)]) -> String {
         "{} and would be overwritten, nothing was done:{lines}\nchoose one: take them over with --take-ownership, leave them as they are with --existing skip, \
          or decide for a class with `existing: adopt` or `existing: skip` in its values",
         counted(classes.len(), "class belongs to somebody else", "classes belong to somebody else")
+    )
+}
+
+fn not_a_stub(classes: &[(String, String)]) -> String {
+    let lines = lines(
+        classes.iter().map(|(name, handler)| format!("{name}: handler {handler}, without the label {STUB_LABEL}=true")),
+    );
+    format!(
+        "{} no stub and would become one, nothing was done:{lines}\n\
+         --stub-handler is for clusters that have no such handler; here leave it out, or leave the classes of others as they are with --existing skip",
+        counted(classes.len(), "class is", "classes are")
     )
 }
 
@@ -233,6 +253,8 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
     let mut warnings = Vec::new();
     let mut foreign = Vec::new();
     let mut changed_handlers = Vec::new();
+    let mut real = Vec::new();
+    let recorded_stubs = revision::recorded_stubs(history);
     for desired in wish.desired {
         let mut class = desired.object.clone();
         ownership::stamp(&mut class, wish.release);
@@ -244,6 +266,9 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
         let mut step =
             Step::new(name.clone(), Some(class.clone()), Some(now.clone()), Action::Unchanged, Write::Nothing);
         let is_ours = ours.owns_defined(now);
+        // The label may have been taken off a stub of ours: that is drift.
+        let was_stub = is_stub(now) || is_ours && recorded_stubs.contains(&(name.clone(), now.handler.clone()));
+        let replaces_real = is_stub(&class) && !was_stub && !policy.stub_over_real;
         if !is_ours {
             let owner = Owner::of(now);
             let choice = match (desired.existing, desired.existing.unwrap_or(policy.existing)) {
@@ -261,11 +286,17 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
                     steps.push(step);
                     continue;
                 }
+                // Taking it over is no way out here.
+                Existing::Fail if replaces_real => {}
                 Existing::Fail => {
                     foreign.push((name, owner));
                     continue;
                 }
             }
+        }
+        if replaces_real {
+            real.push((name, now.handler.clone()));
+            continue;
         }
         step.was_foreign = !is_ours;
         step.differences = fields::differences(&class, now);
@@ -287,6 +318,9 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
         }
         steps.push(step);
     }
+    if !real.is_empty() {
+        return Err(Refusal::NotAStub { classes: real });
+    }
     if !foreign.is_empty() {
         return Err(Refusal::Foreign { classes: foreign });
     }
@@ -304,6 +338,10 @@ pub fn install(wish: &Wish<'_>, observed: Observed<'_>, policy: Policy) -> Resul
     let adopts = !adopted.is_subset(&revision::remembered(history));
     let revision = Revision::decide(revision::content(wish, &steps), history, adopts);
     Ok(Plan { steps, revision, adopted: adopted.into_iter().collect(), warnings })
+}
+
+fn is_stub(class: &RuntimeClass) -> bool {
+    class.metadata.labels.as_ref().and_then(|labels| labels.get(STUB_LABEL)).is_some_and(|value| value == "true")
 }
 
 /// Decides what takes a release's classes away. Those that were adopted stay and only lose our metadata, unless

@@ -63,6 +63,13 @@ pub(super) fn recorded_fields(history: &History) -> BTreeMap<String, BTreeMap<St
         .collect()
 }
 
+/// Names and handlers of the classes that the newest revision records as stubs.
+pub(super) fn recorded_stubs(history: &History) -> BTreeSet<(String, String)> {
+    let classes = history.newest().and_then(|stored| stored.record.classes().ok()).unwrap_or_default();
+    let stubs = classes.iter().filter(|class| super::is_stub(class));
+    stubs.map(|class| (class.metadata.name.clone().unwrap_or_default(), class.handler.clone())).collect()
+}
+
 /// What the release is once the steps are done. A class that stays somebody else's is no part of it.
 pub(super) fn content(wish: &Wish<'_>, steps: &[Step]) -> Content {
     let skipped: BTreeSet<&str> =

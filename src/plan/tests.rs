@@ -10,7 +10,9 @@ use super::*;
 use crate::names::{RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE_ANNOTATION};
 use crate::release::{Driver, Object, Record, Status, Times, new_object};
 
-const POLICY: Policy = Policy { existing: Existing::Fail, recreate: true, force_in_use: false };
+mod stubs;
+
+const POLICY: Policy = Policy { existing: Existing::Fail, recreate: true, force_in_use: false, stub_over_real: false };
 
 fn release() -> Release {
     Release { name: "runtimeclasses".parse().unwrap(), namespace: "kube-system".parse().unwrap() }
@@ -456,7 +458,7 @@ fn some_case() -> impl Strategy<Value = Case> {
             live,
             history,
             others: Others::from([(("kube-system".to_owned(), "other".to_owned()), owns)]),
-            policy: Policy { existing, recreate, force_in_use: false },
+            policy: Policy { existing, recreate, force_in_use: false, stub_over_real: false },
         },
     )
 }

@@ -239,3 +239,35 @@ fn an_answer_that_is_not_what_was_sent_is_no_success() {
     bed.allow_by_policy("probe");
     assert_eq!(records(&bed), ["sh.helm.release.v1.runtimeclasses.v1 failed"]);
 }
+
+#[test]
+fn a_stub_is_for_clusters_without_the_handler_and_never_over_a_real_class() {
+    let bed = Bed::new();
+    let ran = bed.install(&["--stub-handler", "runc"]);
+    assert_eq!(ran.actions(), ["crun: created", "nvidia: created", "nvidia-experimental: created"]);
+    assert_eq!(bed.class("nvidia")["handler"], "runc");
+    assert_eq!(bed.class("nvidia")["metadata"]["labels"]["runtimeclass-installer/stub"], "true");
+    let ran = bed.install(&["--stub-handler", "runc"]);
+    assert_eq!(ran.json()["changed"], false);
+
+    // The real handlers come, and from then on they stay.
+    let ran = bed.install(&[]);
+    assert_eq!(ran.actions(), ["crun: recreated", "nvidia: recreated", "nvidia-experimental: recreated"]);
+    let crun = bed.class("crun");
+    assert_eq!(
+        (&crun["handler"], &crun["metadata"]["labels"]["runtimeclass-installer/stub"]),
+        (&"crun".into(), &Value::Null)
+    );
+    let before = records(&bed);
+    for command in ["install", "diff"] {
+        bed.run(&[command, "--stub-handler", "runc"]).exits(3).says(&[
+            "error: 3 classes are no stub and would become one, nothing was done:",
+            "\n  crun: handler crun, without the label runtimeclass-installer/stub=true",
+        ]);
+    }
+    assert_eq!(bed.class("crun")["metadata"]["resourceVersion"], crun["metadata"]["resourceVersion"]);
+    assert_eq!(records(&bed), before);
+    // Not by way of the history either.
+    bed.run(&["rollback", "runtimeclasses", "1"]).exits(3).says(&["are no stub"]);
+    bed.run(&["status"]).exits(0);
+}

@@ -227,7 +227,7 @@ impl Run {
     }
 }
 
-const POLICY: Policy = Policy { existing: Existing::Fail, recreate: true, force_in_use: false };
+const POLICY: Policy = Policy { existing: Existing::Fail, recreate: true, force_in_use: false, stub_over_real: false };
 
 pub fn release() -> Release {
     Release { name: "r".parse().unwrap(), namespace: "n".parse().unwrap() }
