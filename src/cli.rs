@@ -77,6 +77,10 @@ pub enum Command {
     Template(TemplateArgs),
     /// Print the merged values; needs no cluster
     Values(ValuesCommandArgs),
+    /// Show the built-in sets of classes and where they are from
+    Presets(PresetsArgs),
+    /// Print the JSON Schema of the values, for editors
+    Schema,
 }
 
 impl Command {
@@ -90,7 +94,7 @@ impl Command {
             Self::History(args) => Some(&args.run),
             Self::Rollback(args) => Some(&args.run),
             Self::Uninstall(args) => Some(&args.run),
-            Self::Template(_) | Self::Values(_) => None,
+            Self::Template(_) | Self::Values(_) | Self::Presets(_) | Self::Schema => None,
         }
     }
 }
@@ -358,6 +362,14 @@ pub struct ValuesCommandArgs {
     /// Form of the values on stdout
     #[arg(short, long, value_enum, default_value = "yaml", value_name = "FORMAT")]
     pub output: DataOutput,
+}
+
+/// Arguments of `presets`.
+#[derive(Debug, Args)]
+pub struct PresetsArgs {
+    /// Form of the result on stdout
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
 }
 
 /// Which release.

@@ -67,6 +67,8 @@ pub async fn run(cli: Cli, stop: Stop) -> Result<Outcome, Error> {
         Command::History(args) => show::history(args, session(access?)).await,
         Command::Template(args) => offline::template(args, log),
         Command::Values(args) => offline::values(&args, log),
+        Command::Presets(args) => offline::presets(&args),
+        Command::Schema => Ok(Outcome { text: crate::values::SCHEMA.to_owned(), ..Outcome::default() }),
     }
 }
 

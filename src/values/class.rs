@@ -29,15 +29,18 @@ pub struct Class {
 
 /// What may stand below a class's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClassFields {
     /// Name that the container runtime's configuration gives the handler.
     pub handler: Handler,
     /// Labels of the RuntimeClass.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::labels"))]
     pub labels: Strings,
     /// Annotations of the RuntimeClass.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::annotations"))]
     pub annotations: Strings,
     /// What a pod of this class costs on top of its containers.
     #[serde(default)]
@@ -52,6 +55,7 @@ pub struct ClassFields {
 
 /// What to do with a class that exists and is foreign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Existing {
     /// End the run and write nothing.
@@ -64,10 +68,12 @@ pub enum Existing {
 
 /// Resources that the runtime itself needs per pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Overhead {
     /// Amount by resource name.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::pod_fixed"))]
     pub pod_fixed: BTreeMap<String, Quantity>,
 }
 
@@ -78,10 +84,12 @@ pub struct Quantity(String);
 
 /// Constraints that admission copies into each pod of the class.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scheduling {
     /// Labels that a node must have.
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::labels"))]
     pub node_selector: Strings,
     /// Taints that pods of the class tolerate.
     #[serde(default)]
@@ -90,6 +98,7 @@ pub struct Scheduling {
 
 /// A taint that is tolerated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "Kubernetes' own words")]
 pub struct Toleration {
@@ -112,6 +121,7 @@ pub struct Toleration {
 
 /// How a toleration's value is compared with the taint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Operator {
     /// Whatever the value is.
     Exists,
@@ -125,6 +135,7 @@ pub enum Operator {
 
 /// What a taint does to pods that do not tolerate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Effect {
     NoSchedule,
     PreferNoSchedule,

@@ -11,6 +11,7 @@ mod merge;
 mod node;
 mod presets;
 mod scalar;
+mod schema;
 mod set;
 mod yaml;
 
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub use class::{Class, ClassFields, Existing, Strings, class_from_manifest};
 pub use error::ValuesError;
 pub use node::{Node, Place, Source, Value};
+pub use presets::{Preset, all as presets};
+pub use schema::SCHEMA;
 use set::{Kind, Setter};
 pub use yaml::parse as parse_yaml;
 

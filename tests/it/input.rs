@@ -110,6 +110,30 @@ fn template_prints_what_install_would_apply() {
 }
 
 #[test]
+fn presets_shows_each_set_with_its_source() {
+    let ran = run(&["presets"]).exits(0);
+    for part in [
+        "rke2: what RKE2 installs\nhttps://github.com/rancher/rke2-charts/",
+        "NAME                  HANDLER\ncrun                  crun\n",
+        "\ngvisor     runsc\n".trim_start(),
+        "kata-qemu                         kata-qemu                         cpu=250m, memory=320Mi     katacontainers.io/kata-runtime=true\n",
+    ] {
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed(&ran.stdout).contains(&squeezed(part)), "{part}\n---\n{}", ran.stdout);
+    }
+    let json = run(&["presets", "-o", "json"]).exits(0).json();
+    assert_eq!(json["gvisor"]["runtimeClasses"]["gvisor"]["handler"], "runsc");
+    // What it prints as YAML can be pasted into values.
+    let yaml = run(&["presets", "-o", "yaml"]).exits(0).stdout;
+    assert!(yaml.contains("\n    nvidia-cdi:\n      handler: nvidia-cdi\n"), "{yaml}");
+}
+
+#[test]
+fn schema_prints_the_committed_schema() {
+    assert_eq!(run(&["schema"]).exits(0).stdout, include_str!("../../values.schema.json"));
+}
+
+#[test]
 fn values_prints_the_merged_values() {
     let bed = tempfile::tempdir().unwrap();
     let file = bed.path().join("v.yaml");
