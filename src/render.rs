@@ -3,6 +3,8 @@
 //! A template is free in its form and bound in its result: exactly one `node.k8s.io/v1` RuntimeClass of the class's own
 //! name, with no field that Kubernetes would refuse. Pure: the templates' texts come from [`crate::settings`].
 
+mod bounded;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -68,8 +70,9 @@ pub enum RenderError {
 }
 
 /// Templates, read and ready.
+#[derive(Clone)]
 pub struct Templates {
-    tera: Tera,
+    tera: Arc<Tera>,
     sources: BTreeMap<String, Arc<Source>>,
 }
 
@@ -106,7 +109,7 @@ impl Templates {
         }
         let texts = sources.iter().map(|(name, source)| (name.as_str(), source.text.as_str()));
         tera.add_raw_templates(texts).map_err(|error| template_error(&error, &sources, None))?;
-        Ok(Self { tera, sources })
+        Ok(Self { tera: Arc::new(tera), sources })
     }
 
     /// The text of the template that is rendered.
@@ -119,7 +122,7 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// The first class that a template fails on, or makes something else of.
+    /// The first class that a template fails on, or makes something else of; and a limit that is reached.
     pub fn render(&self, values: &Values, release: &Release) -> Result<Vec<Desired>, RenderError> {
         let mut context = Context::new();
         context.insert("values", &values.merged);
@@ -127,20 +130,35 @@ impl Templates {
             "release",
             &BTreeMap::from([("name", release.name.as_str()), ("namespace", release.namespace.as_str())]),
         );
-        values.classes.iter().map(|class| self.render_class(class, &mut context)).collect()
+        let (templates, classes) = (self.clone(), values.classes.clone());
+        let print = move || -> Result<Vec<String>, RenderError> {
+            classes.iter().map(|class| templates.print(class, &mut context)).collect()
+        };
+        let limit = |message| RenderError::Template { at: None, message, class: String::new() };
+        let texts = bounded::run(print).map_err(limit)??;
+        values.classes.iter().zip(texts).map(|(class, text)| desired(class, text)).collect()
     }
 
-    fn render_class(&self, class: &Class, context: &mut Context) -> Result<Desired, RenderError> {
+    /// What the template prints for a class.
+    fn print(&self, class: &Class, context: &mut Context) -> Result<String, RenderError> {
         context.insert("class", class);
-        let text = self
-            .tera
-            .render(MAIN_TEMPLATE, context)
-            .map_err(|error| template_error(&error, &self.sources, Some(class)))?;
-        let output = Source::new(format!("output of {MAIN_TEMPLATE}"), text);
-        let made = values::class_from_manifest(&output, &class.name)
-            .map_err(|source| RenderError::Output { class: class.name.to_string(), source })?;
-        Ok(Desired { object: object(made), existing: class.fields.existing })
+        let mut output = bounded::Output::default();
+        let ran = self.tera.render_to(MAIN_TEMPLATE, context, &mut output);
+        let wrong = |message| RenderError::Template { at: None, message, class: format!(" (class {})", class.name) };
+        match (output.overflow(), ran) {
+            (Some(message), _) => Err(wrong(message)),
+            (None, Err(error)) => Err(template_error(&error, &self.sources, Some(class))),
+            (None, Ok(())) => output.text().map_err(wrong),
+        }
     }
+}
+
+/// The class that a template made, if it is one.
+fn desired(class: &Class, text: String) -> Result<Desired, RenderError> {
+    let output = Source::new(format!("output of {MAIN_TEMPLATE}"), text);
+    let made = values::class_from_manifest(&output, &class.name)
+        .map_err(|source| RenderError::Output { class: class.name.to_string(), source })?;
+    Ok(Desired { object: object(made), existing: class.fields.existing })
 }
 
 fn template_error(error: &tera::Error, sources: &BTreeMap<String, Arc<Source>>, class: Option<&Class>) -> RenderError {

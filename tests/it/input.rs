@@ -86,6 +86,42 @@ fn a_chart_that_makes_more_than_runtimeclasses_is_refused_and_nothing_is_sent() 
     assert_eq!(bed.since(mark).len(), 0);
 }
 
+/// Each in a process of its own, which ends with the message: such a template cannot be interrupted, only left behind.
+#[test]
+fn a_template_that_would_run_for_ever_ends_at_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let loops = |inner: &str| {
+        let (start, end) = ("{% for i in range(end=90000) %}", "{% endfor %}");
+        format!("{}{inner}{}", start.repeat(3), end.repeat(3))
+    };
+    let cases = [
+        (loops("{% set x = 1 %}"), "error: the templates take longer than 10 s"),
+        (loops("some text"), "error: the template prints more than 1 MiB (class crun)"),
+        (
+            "{% set_global x = 'x' %}".to_owned() + &loops("{% set_global x = x ~ x %}"),
+            "the templates take more than 64 MiB of memory",
+        ),
+        (
+            "{% set_global x = [] %}".to_owned() + &loops("{% set_global x = [x] %}"),
+            "the templates take more than 64 MiB of memory",
+        ),
+        (format!("{{% set x %}}{}{{% endset %}}", loops("some text")), "the templates take more than 64 MiB of memory"),
+        ("{% for i in range(end=1000000000000) %}{% endfor %}".to_owned(), "runtimeclass.yaml:1:"),
+        ("{% include \"runtimeclass.yaml\" %}".to_owned(), "runtimeclass.yaml"),
+        (format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000)), "runtimeclass.yaml:1:"),
+        (
+            "{% component a() %}{{ <a/> }}{{ <a/> }}{% endcomponent a %}{{ <a/> }}".to_owned(),
+            "maximum render recursion depth",
+        ),
+    ];
+    for (index, (template, expected)) in cases.into_iter().enumerate() {
+        let templates = folder.path().join(index.to_string());
+        std::fs::create_dir(&templates).unwrap();
+        std::fs::write(templates.join("runtimeclass.yaml"), template).unwrap();
+        run(&["template", "--templates", templates.to_str().unwrap()]).exits(2).says(&[expected]);
+    }
+}
+
 #[test]
 fn a_kubeconfig_that_is_named_must_be_usable() {
     run(&["install"]).exits(2).says(&["no cluster to talk to: give --kubeconfig, set KUBECONFIG, or run in a pod"]);
