@@ -13,6 +13,8 @@ pub mod duration;
 pub mod error;
 pub mod execute;
 pub mod fields;
+#[cfg(test)]
+mod fuzz;
 pub mod log;
 pub mod manifest;
 pub mod names;

@@ -24,6 +24,15 @@ enum Command {
     Test,
     /// Build the foreign programs that the tests use, and print where they are
     Assets,
+    /// Feed the readers of values, flags, charts and templates by chance
+    Fuzz {
+        /// Minutes for each target
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        minutes: u64,
+        /// One target alone: yaml, set, charts or templates
+        #[arg(value_parser = commands::fuzz::TARGETS)]
+        target: Option<String>,
+    },
     /// Start a control plane, print its processes and folder, and end in the given way (for the test bed's own tests)
     #[command(hide = true)]
     Hold { end: End },
@@ -34,6 +43,7 @@ fn main() -> ExitCode {
         Command::Demo => commands::demo::run_demo(),
         Command::Test => commands::test::run_all(),
         Command::Assets => commands::assets::run(),
+        Command::Fuzz { minutes, target } => commands::fuzz::run_targets(minutes, target.as_deref()),
         Command::Hold { end } => commands::hold::run(end),
     };
     match result {
