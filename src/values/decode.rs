@@ -16,6 +16,13 @@ pub fn decode<T: de::DeserializeOwned>(node: &Node) -> Result<T, ValuesError> {
     T::deserialize(Decoder(node)).map_err(|error| error.or_at(&node.place))
 }
 
+/// Keys that people put a level too high, by the key that they belong below.
+const HOMES: [(&str, &[&str]); 3] = [
+    ("scheduling", &["nodeSelector", "tolerations"]),
+    ("overhead", &["podFixed"]),
+    ("podFixed", &["cpu", "memory", "ephemeral-storage"]),
+];
+
 impl de::Error for ValuesError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self::unplaced(message.to_string())
@@ -33,11 +40,25 @@ impl de::Error for ValuesError {
             Unexpected::Map => "a map".to_owned(),
             other => other.to_string(),
         };
-        Self::unplaced(format!("expected {expected}, found {found}"))
+        let expected = match expected.to_string().as_str() {
+            "a sequence" => "a list".to_owned(),
+            expected if expected.starts_with("struct ") => "a map".to_owned(),
+            expected => expected.to_owned(),
+        };
+        let is_plain = matches!(
+            unexpected,
+            Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_)
+        );
+        let hint = if is_plain && expected == "a string" { ": quote it, or use --set-string" } else { "" };
+        Self::unplaced(format!("expected {expected}, found {found}{hint}"))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::unplaced(unknown("key", field, expected))
+        let parent = HOMES.iter().find(|(parent, keys)| expected.contains(parent) && keys.contains(&field));
+        Self::unplaced(match parent {
+            Some((parent, _)) => format!("unknown key `{field}`, it belongs below `{parent}`"),
+            None => unknown("key", field, expected),
+        })
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
@@ -52,15 +73,17 @@ impl de::Error for ValuesError {
 /// What to say of a word that is none of the known ones: the likeliest that was meant, or else all of them.
 #[must_use]
 pub fn unknown(what: &str, given: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|word| (strsim::jaro_winkler(given, word), word))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    match near {
-        Some((_, word)) => format!("unknown {what} `{given}`, did you mean `{word}`?"),
+    match likeliest(given, known) {
+        Some(word) => format!("unknown {what} `{given}`, did you mean `{word}`?"),
         None => format!("unknown {what} `{given}`, known are {}", known.join(", ")),
     }
+}
+
+/// The word that was likely meant, if one is near enough.
+#[must_use]
+pub fn likeliest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|word| (strsim::jaro_winkler(given, word), *word));
+    near.filter(|(likeness, _)| *likeness > 0.8).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, word)| word)
 }
 
 struct Decoder<'a>(&'a Node);

@@ -129,10 +129,10 @@ impl Values {
                         map.iter().filter(|(key, _)| key.as_str() != "global" && !KNOWN.contains(&key.as_str()));
                     unknown
                         .map(|(key, node)| {
-                            format!(
-                                "{}: `{key}` is not read by this program",
-                                node.key_place.as_ref().unwrap_or(&node.place)
-                            )
+                            let place = node.key_place.as_ref().unwrap_or(&node.place);
+                            let meant = decode::likeliest(key, &KNOWN);
+                            let meant = meant.map(|word| format!(", did you mean `{word}`?")).unwrap_or_default();
+                            format!("{place}: `{key}` is not read by this program{meant}")
                         })
                         .collect()
                 }

@@ -52,6 +52,76 @@ fn bad_input_is_told_with_its_place_and_nothing_is_sent() {
 }
 
 #[test]
+fn what_a_user_sees_of_a_usual_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("v.yaml");
+    let path = file.to_str().unwrap();
+    for (text, flags, expected) in [
+        (
+            "runtimeClass:\n  crun: {handler: crun}\n",
+            [].as_slice(),
+            "FILE:1:1: `runtimeClass` is not read by this program, did you mean `runtimeClasses`?\n",
+        ),
+        (
+            "runtimeClasses:\n  crun:\n  handler: crun\n",
+            &[],
+            "error: FILE:3:12: a class must be a map such as {handler: crun}, found a string (class handler)\n  |\n3 |   handler: crun\n  |            ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata: {handler: kata, nodeSelector: {a: b}}\n",
+            &[],
+            "error: FILE:2:25: unknown key `nodeSelector`, it belongs below `scheduling` (class kata)\n  |\n\
+             2 |   kata: {handler: kata, nodeSelector: {a: b}}\n  |                         ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata:\n    handler: kata\n    overhead: {cpu: 1}\n",
+            &[],
+            "error: FILE:4:16: unknown key `cpu`, it belongs below `podFixed` (class kata)\n  |\n4 |     overhead: {cpu: 1}\n  |                ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata:\n    handler: kata\n    scheduling: {tolerations: {key: a}}\n",
+            &[],
+            "error: FILE:4:31: expected a list, found a map (class kata)\n  |\n4 |     scheduling: {tolerations: {key: a}}\n  |                               ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata:\n    handler: kata\n    overhead: 5\n",
+            &[],
+            "error: FILE:4:15: expected a map, found the number 5 (class kata)\n  |\n4 |     overhead: 5\n  |               ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata:\n    handler: kata\n    labels: {gpu: true}\n",
+            &[],
+            "error: FILE:4:19: expected a string, found true: quote it, or use --set-string (class kata)\n  |\n4 |     labels: {gpu: true}\n  |                   ^\n",
+        ),
+        (
+            "runtimeClasses:\n  kata: {handler: kata\n",
+            &[],
+            "error: FILE:2:9: not valid YAML: unclosed bracket '{'\n  |\n2 |   kata: {handler: kata\n  |         ^\n",
+        ),
+        (
+            "",
+            &["--set", "runtimeClasses.crun.handlr=x"],
+            "error: --set:1:21: unknown key `handlr`, did you mean `handler`? (class crun)\n  |\n\
+             1 | runtimeClasses.crun.handlr=x\n  |                     ^\n",
+        ),
+        (
+            "",
+            &["--set", "commonLabels.a=1"],
+            "error: --set:1:16: expected a string, found the number 1: quote it, or use --set-string\n  |\n1 | commonLabels.a=1\n  |                ^\n",
+        ),
+        (
+            "",
+            &["--set-json", "runtimeClasses.a={handler:b}"],
+            "error: --set-json:1:18: not valid JSON: key must be a string\n  |\n1 | runtimeClasses.a={handler:b}\n  |                  ^\n",
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let ran = run(&[&["template", "-f", path], flags].concat());
+        assert_eq!(ran.stderr.replace(path, "FILE"), expected);
+    }
+}
+
+#[test]
 fn a_chart_that_makes_more_than_runtimeclasses_is_refused_and_nothing_is_sent() {
     let bed = Bed::new();
     let chart = bed.folder.path().join("c.tgz");
