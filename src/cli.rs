@@ -30,7 +30,7 @@ Exit codes:
   0         done, or nothing to do
   1         only from diff: there are changes
   2         usage, values or template are wrong
-  3         a class exists and belongs to somebody else
+  3         a class exists and belongs to somebody else, or is no stub and would become one
   4         the API server was not reached, or the deadline passed
   5         forbidden or unauthorised
   6         refused: pods use the class, or its handler may not be changed
